@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# threatlistd: all check check-system bench fuzz lint install clean
+# VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
+# WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
+
+VERSION := 0.1.0
+O ?= build
+VARIANT ?=
+B := $(O)$(if $(VARIANT),-$(VARIANT))
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+INSTALL ?= install
+
+ifeq ($(VARIANT),fuzz)
+CC := clang
+endif
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wcast-qual -Wformat=2 -Wvla -Wundef -Wno-unused-parameter
+WARN += $(if $(WERROR),-Werror)
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -O1 -DFUZZING
+SAN_cov := --coverage -O0
+LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3
+
+# Packagers own CFLAGS, CPPFLAGS and LDFLAGS.
+CFLAGS ?= -O2 -g
+override CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Iinclude -Iagent -I.
+override CFLAGS += -std=gnu11 $(WARN) $(SAN_$(VARIANT)) $(shell $(PKG_CONFIG) --cflags $(LIBS))
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread -lm
+
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2);
+else
+Q :=
+say =
+endif
+
+MAINS := agent/main.c agent/ctl/threatlistctl.c
+SRCS := $(filter-out $(MAINS),$(sort $(wildcard agent/*.c agent/*/*.c netfilter/*.c)))
+OBJS := $(SRCS:%.c=$(B)/%.o)
+LIB := $(B)/threatlistd.a
+UNITS := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c)))
+FUZZERS := $(sort $(wildcard test/fuzz/fuzz_*.c))
+REPLAYS := $(patsubst %.c,$(B)/%-replay,$(FUZZERS))
+BENCHES := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/bench/bench_*.c)))
+TOOLS := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/system/tool_*.c)))
+PROGRAMS := $(B)/threatlistd $(B)/threatlistctl
+
+all: $(PROGRAMS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@) $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(OBJS)
+	$(call say,AR,$@) rm -f $@; $(AR) rcsD $@ $(OBJS)
+
+$(B)/threatlistd: $(B)/agent/main.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/threatlistctl: $(B)/agent/ctl/threatlistctl.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/test/unit/test_%: $(B)/test/unit/test_%.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(B)/test/bench/bench_%: $(B)/test/bench/bench_%.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/test/system/tool_%: $(B)/test/system/tool_%.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Every fuzz target is also a plain program that replays files and folders.
+$(B)/test/fuzz/fuzz_%-replay: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Fast, no root: units, replayed fuzz corpora, golden files, the tree's own rules.
+check: all $(UNITS) $(REPLAYS)
+	$(Q)B=$(B) sh test/run-units.sh $(UNITS)
+	$(Q)B=$(B) sh test/run-corpora.sh $(REPLAYS)
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint
+
+# Root: network namespaces, the kernel, the whole agent.
+check-system: all $(TOOLS)
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/system
+
+FUZZ_TIME ?= 60
+fuzz:
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz $(patsubst %.c,$(O)-fuzz/%,$(FUZZERS))
+	$(Q)B=$(O)-fuzz FUZZ_TIME=$(FUZZ_TIME) sh test/fuzz/run.sh $(notdir $(FUZZERS:.c=))
+
+bench: all $(BENCHES) $(TOOLS)
+	$(Q)B=$(B) sh test/bench/run.sh
+
+lint:
+	$(Q)shellcheck -s sh $(wildcard packaging/*.sh test/*.sh test/*/*.sh)
+	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider test/lint
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(PREFIX)/sbin/threatlistd
+	$(INSTALL) -m 755 $(B)/threatlistctl $(DESTDIR)$(PREFIX)/bin/threatlistctl
+
+clean:
+	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: all check check-system fuzz bench lint install clean
+.SECONDARY:

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The entry of each role.  The parent fork+execs itself as
+ * "threatlistd --role NAME", the channel is CHANNEL_FD.  Returns the exit code.
+ */
+#ifndef AGENT_ROLES_H
+#define AGENT_ROLES_H
+
+int feed_main(void);
+int enforcer_main(void);
+int sensor_main(void);
+int reporter_main(void);
+
+/* A role that wants to be started again at once, without it counting as a failure. */
+#define EXIT_REOPEN	75	/* EX_TEMPFAIL, sysexits(3) */
+
+#endif

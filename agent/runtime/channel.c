@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGES_AT_ONCE	64	/* then other fds get their turn */
+
+enum fd_rule { NO_FD, WITH_FD, MAY_FD };
+
+/* Indexed by type; size 0 in the union means the type alone. */
+static const struct {
+	uint32_t size;
+	enum fd_rule fd;
+} shapes[MSG_END] = {
+	[MSG_CONF] = { 0, WITH_FD },
+	[MSG_FACTS] = { sizeof(struct host_facts), NO_FD },
+	[MSG_LIST] = { sizeof(struct msg_list), WITH_FD },
+	[MSG_STATUS_ASK] = { sizeof(struct msg_token), NO_FD },
+	[MSG_STOP] = { 0, NO_FD },
+	[MSG_FETCH] = { sizeof(struct msg_fetch), NO_FD },
+	[MSG_GO] = { 0, NO_FD },
+	[MSG_FETCHED] = { sizeof(struct msg_fetched), MAY_FD },
+	[MSG_HOST_FOUND] = { sizeof(struct host_facts), NO_FD },
+	[MSG_MODE] = { sizeof(struct msg_mode), NO_FD },
+	[MSG_CHECK] = { sizeof(struct msg_check), NO_FD },
+	[MSG_RECOUNT] = { 0, NO_FD },
+	[MSG_APPLIED] = { sizeof(struct msg_applied), NO_FD },
+	[MSG_MODE_DONE] = { sizeof(struct msg_mode_done), NO_FD },
+	[MSG_CHECKED] = { sizeof(struct msg_checked), NO_FD },
+	[MSG_ENFORCER_STATUS] = { sizeof(struct msg_enforcer_status), NO_FD },
+	[MSG_SENSOR_STATUS] = { sizeof(struct msg_sensor_status), NO_FD },
+	[MSG_SIGHTING] = { sizeof(struct sighting), NO_FD },
+	[MSG_COUNTS] = { sizeof(struct msg_counts), NO_FD },
+	[MSG_EVENT] = { sizeof(struct event), NO_FD },
+	[MSG_QUERY] = { sizeof(struct msg_query), NO_FD },
+	[MSG_EVENT_KEPT] = { sizeof(struct msg_token), NO_FD },
+	[MSG_ANSWER] = { sizeof(struct msg_answer), WITH_FD },
+	[MSG_REPORTER_STATUS] = { sizeof(struct msg_reporter_status), NO_FD },
+	[MSG_SINK_STATUS] = { sizeof(struct msg_sink_status), NO_FD },
+};
+
+#define HEAD	offsetof(struct message, u)
+
+struct waiting {
+	struct message message;
+	size_t size;
+	int fd;			/* -1: none */
+	STAILQ_ENTRY(waiting) link;
+};
+
+struct channel {
+	struct loop *loop;
+	int fd;
+	bool dead, freed, busy;
+	uint64_t queued;
+	channel_message_fn *message;
+	channel_closed_fn *closed;
+	void *arg;
+	STAILQ_HEAD(, waiting) queue;
+};
+
+static size_t
+message_size(uint32_t type)
+{
+	return HEAD + shapes[type].size;
+}
+
+#define TEXT(member)	{ offsetof(struct message, member), sizeof(((struct message *)0)->member) }
+
+struct text {
+	size_t at, size;
+};
+
+/* Is there a NUL in each of these fields? */
+static bool
+texts_end(const void *data, const struct text *texts, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (memchr((const char *)data + texts[i].at, '\0', texts[i].size) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_texts(uint32_t type, const void *data)
+{
+	static const struct text facts[] = {
+		TEXT(u.facts.host_id), TEXT(u.facts.instance_id), TEXT(u.facts.account),
+		TEXT(u.facts.region), TEXT(u.facts.partition), TEXT(u.facts.zone),
+		TEXT(u.facts.instance_type), TEXT(u.facts.image_id), TEXT(u.facts.profile_arn),
+		TEXT(u.facts.profile_id), TEXT(u.facts.interface_id), TEXT(u.facts.vpc_id),
+		TEXT(u.facts.subnet_id), TEXT(u.facts.security_group_id),
+		TEXT(u.facts.security_group), TEXT(u.facts.detector_id),
+	};
+	static const struct text fetch[] = { TEXT(u.fetch.etag), TEXT(u.fetch.last_modified) };
+	static const struct text fetched[] = {
+		TEXT(u.fetched.etag), TEXT(u.fetched.last_modified), TEXT(u.fetched.reason),
+		TEXT(u.fetched.rejects[0]), TEXT(u.fetched.rejects[1]), TEXT(u.fetched.rejects[2]),
+	};
+	static const struct text event[] = {
+		TEXT(u.event.source), TEXT(u.event.reason), TEXT(u.event.program),
+		TEXT(u.event.by),
+	};
+	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
+	static const struct text one_applied[] = { TEXT(u.applied.reason) };
+	static const struct text one_enforcer[] = { TEXT(u.enforcer.warning) };
+	static const struct text one_sensor[] = { TEXT(u.sensor.warning) };
+	static const struct text one_query[] = { TEXT(u.query.id) };
+	static const struct text reporter[] = { TEXT(u.reporter.spool), TEXT(u.reporter.warning) };
+	static const struct text one_sink[] = { TEXT(u.sink.error) };
+#define ENDS(list)	texts_end(data, list, sizeof(list) / sizeof(list[0]))
+
+	switch (type) {
+	case MSG_FACTS:
+	case MSG_HOST_FOUND:
+		return ENDS(facts);
+	case MSG_FETCH:
+		return ENDS(fetch);
+	case MSG_FETCHED:
+		return ENDS(fetched);
+	case MSG_EVENT:
+		return ENDS(event);
+	case MSG_MODE_DONE:
+		return ENDS(one_mode_done);
+	case MSG_APPLIED:
+		return ENDS(one_applied);
+	case MSG_ENFORCER_STATUS:
+		return ENDS(one_enforcer);
+	case MSG_SENSOR_STATUS:
+		return ENDS(one_sensor);
+	case MSG_QUERY:
+		return ENDS(one_query);
+	case MSG_REPORTER_STATUS:
+		return ENDS(reporter);
+	case MSG_SINK_STATUS:
+		return ENDS(one_sink);
+	default:
+		return true;
+	}
+#undef ENDS
+}
+
+static const char *
+check_numbers(const struct message *message)
+{
+	uint32_t i;
+
+	switch (message->type) {
+	case MSG_COUNTS:
+		if (message->u.counts.n == 0 || message->u.counts.n > CHANNEL_COUNTS)
+			return "number of counts out of bounds";
+		break;
+	case MSG_ENFORCER_STATUS:
+		if (message->u.enforcer.stat.nsets > ENFORCE_SETS_MAX)
+			return "number of sets out of bounds";
+		for (i = 0; i < message->u.enforcer.stat.nsets; i++) {
+			if (memchr(message->u.enforcer.stat.sets[i].name, '\0',
+			    sizeof(message->u.enforcer.stat.sets[i].name)) == NULL)
+				return "text without end";
+		}
+		break;
+	case MSG_EVENT:
+		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)
+			return "unknown event";
+		break;
+	default:
+		break;
+	}
+	return NULL;
+}
+
+const char *
+message_check(const void *data, uint64_t size, bool has_fd)
+{
+	uint32_t type;
+
+	if (size < sizeof(type))
+		return "shorter than a message type";
+	memcpy(&type, data, sizeof(type));
+	if (type == 0 || type >= MSG_END)
+		return "unknown message type";
+	if (size != message_size(type))
+		return "wrong message size";
+	if (shapes[type].fd == WITH_FD && !has_fd)
+		return "descriptor missing";
+	if (shapes[type].fd == NO_FD && has_fd)
+		return "unexpected descriptor";
+	if (!check_texts(type, data))
+		return "text without end";
+	return check_numbers(data);
+}
+
+static void
+die(struct channel *channel, const char *reason)
+{
+	if (channel->dead)
+		return;
+	channel->dead = true;
+	loop_del_fd(channel->loop, channel->fd);
+	if (!channel->freed)
+		channel->closed(reason, channel->arg);
+}
+
+static void
+drop_queue(struct channel *channel)
+{
+	struct waiting *waiting;
+
+	while ((waiting = STAILQ_FIRST(&channel->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&channel->queue, link);
+		if (waiting->fd >= 0)
+			close(waiting->fd);
+		free(waiting);
+	}
+	channel->queued = 0;
+}
+
+static void
+destroy(struct channel *channel)
+{
+	drop_queue(channel);
+	close(channel->fd);
+	free(channel);
+}
+
+/* 0, -EAGAIN, or another -errno that means the end. */
+static int
+send_now(int to, const struct message *message, size_t size, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_len = size };
+	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	/* sendmsg only reads it */
+	memcpy(&iov.iov_base, &message, sizeof(iov.iov_base));
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		memset(&control, 0, sizeof(control));
+		head.msg_control = &control;
+		head.msg_controllen = sizeof(control.room);
+		cmsg = CMSG_FIRSTHDR(&head);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	if (sendmsg(to, &head, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+static void
+write_queue(struct channel *channel)
+{
+	struct waiting *waiting;
+	int error;
+
+	while ((waiting = STAILQ_FIRST(&channel->queue)) != NULL) {
+		error = send_now(channel->fd, &waiting->message, waiting->size, waiting->fd);
+		if (error == -EAGAIN)
+			return;
+		if (error != 0) {
+			die(channel, strerror(-error));
+			return;
+		}
+		STAILQ_REMOVE_HEAD(&channel->queue, link);
+		channel->queued -= waiting->size;
+		if (waiting->fd >= 0)
+			close(waiting->fd);
+		free(waiting);
+	}
+	loop_set_events(channel->loop, channel->fd, EPOLLIN);
+}
+
+/* Takes the one descriptor of a message; more than one is a breach, all closed. */
+static int
+take_fd(struct msghdr *head, bool *breach)
+{
+	struct cmsghdr *cmsg;
+	int fd = -1;
+
+	for (cmsg = CMSG_FIRSTHDR(head); cmsg != NULL; cmsg = CMSG_NXTHDR(head, cmsg)) {
+		size_t n, i;
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < n; i++) {
+			int one;
+
+			memcpy(&one, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(one));
+			if (fd < 0) {
+				fd = one;
+			} else {
+				close(one);
+				*breach = true;
+			}
+		}
+	}
+	return fd;
+}
+
+static bool
+read_one(struct channel *channel)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct message message;
+	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
+	struct msghdr head = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control.room),
+	};
+	const char *wrong;
+	bool breach = false;
+	ssize_t n;
+	int fd;
+
+	n = recvmsg(channel->fd, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		die(channel, n == 0 ? "closed" : strerror(errno));
+		return false;
+	}
+	fd = take_fd(&head, &breach);
+	wrong = breach || (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? "too large" :
+	    message_check(&message, (uint64_t)n, fd >= 0);
+	if (wrong != NULL)
+		die(channel, wrong);
+	else
+		channel->message(&message, &fd, channel->arg);
+	if (fd >= 0)
+		close(fd);
+	return !channel->dead && !channel->freed;
+}
+
+static void
+on_ready(int fd, uint32_t events, void *arg)
+{
+	struct channel *channel = arg;
+	int i;
+
+	channel->busy = true;
+	if ((events & EPOLLOUT) != 0)
+		write_queue(channel);
+	for (i = 0; i < MESSAGES_AT_ONCE && !channel->dead && !channel->freed; i++) {
+		if (!read_one(channel))
+			break;
+	}
+	channel->busy = false;
+	if (channel->freed)
+		destroy(channel);
+}
+
+struct channel *
+channel_new(struct loop *loop, int fd, channel_message_fn *message, channel_closed_fn *closed,
+    void *arg)
+{
+	struct channel *channel;
+	int error;
+
+	channel = calloc(1, sizeof(*channel));
+	if (channel == NULL)
+		return NULL;
+	channel->loop = loop;
+	channel->fd = fd;
+	channel->message = message;
+	channel->closed = closed;
+	channel->arg = arg;
+	STAILQ_INIT(&channel->queue);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	error = loop_add_fd(loop, fd, EPOLLIN, on_ready, channel);
+	if (error != 0) {
+		free(channel);
+		errno = -error;
+		return NULL;
+	}
+	return channel;
+}
+
+void
+channel_free(struct channel *channel)
+{
+	if (channel == NULL || channel->freed)
+		return;
+	if (!channel->dead)
+		loop_del_fd(channel->loop, channel->fd);
+	channel->freed = true;
+	if (!channel->busy)
+		destroy(channel);
+}
+
+int
+channel_send(struct channel *channel, const struct message *message, int fd)
+{
+	size_t size = message_size(message->type);
+	struct waiting *waiting;
+	int error;
+
+	if (channel->dead || channel->freed)
+		return -EPIPE;
+	if (STAILQ_EMPTY(&channel->queue)) {
+		error = send_now(channel->fd, message, size, fd);
+		if (error == 0)
+			return 0;
+		/* a dead peer is told of by its read side, in the loop */
+		if (error != -EAGAIN)
+			return -EPIPE;
+	}
+	if (channel->queued + size > CHANNEL_QUEUE_MAX)
+		return -ENOBUFS;
+	waiting = malloc(sizeof(*waiting));
+	if (waiting == NULL)
+		return -ENOBUFS;
+	memcpy(&waiting->message, message, size);
+	waiting->size = size;
+	waiting->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (fd >= 0 && waiting->fd < 0) {
+		free(waiting);
+		return -ENOBUFS;
+	}
+	if (STAILQ_EMPTY(&channel->queue))
+		loop_set_events(channel->loop, channel->fd, EPOLLIN | EPOLLOUT);
+	STAILQ_INSERT_TAIL(&channel->queue, waiting, link);
+	channel->queued += size;
+	return 0;
+}
+
+uint64_t
+channel_queued(const struct channel *channel)
+{
+	return channel->queued;
+}
+
+void
+channel_flush(struct channel *channel, int timeout_ms)
+{
+	int64_t until = loop_now_ms() + timeout_ms;
+
+	while (!channel->dead && !STAILQ_EMPTY(&channel->queue)) {
+		struct pollfd ready = { .fd = channel->fd, .events = POLLOUT };
+		int64_t left = until - loop_now_ms();
+
+		if (left <= 0 || poll(&ready, 1, (int)left) <= 0)
+			return;
+		write_queue(channel);
+	}
+}
+
+int
+memfd_with(const char *name, const void *data, uint64_t size)
+{
+	const char *at = data;
+	uint64_t left = size;
+	int fd, error;
+
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	while (left > 0) {
+		ssize_t n = write(fd, at, left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			error = n < 0 ? -errno : -EIO;
+			close(fd);
+			return error;
+		}
+		at += n;
+		left -= (uint64_t)n;
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The config: threatlistd.conf(5).  Read whole or not at all; printed back in
+ * one normal form, which reads back to the same (that is also how it travels
+ * to the roles).
+ */
+#ifndef RUNTIME_CONF_H
+#define RUNTIME_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "threatlistd/addr.h"
+#include "threatlistd/enforce.h"
+#include "threatlistd/list.h"
+#include "core/compile.h"
+#include "core/format.h"
+#include "core/gate.h"
+
+#define CONF_LINE_MAX		4096	/* bytes of a line, contract §2 */
+#define CONF_FILE_MAX		(1u << 20)
+#define CONF_SINKS_MAX		16
+#define CONF_ADMIN_MAX		256
+
+enum source_type { SOURCE_FILE, SOURCE_HTTPS };
+enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT };
+enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
+enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
+enum sink_format { SINK_FORMAT_GUARDDUTY };
+
+/* All strings are owned by the conf; NULL where the key was not given and has no default. */
+struct conf_source {
+	char *name;
+	enum source_type type;
+	char *location;
+	enum list_format format;
+	uint8_t role;			/* enum list_role */
+	uint8_t action;			/* enum list_action */
+	int64_t refresh_ms;
+	char *ca_file;
+	uint64_t max_bytes;
+	struct gates gates;		/* [enforce] ones where not given */
+};
+
+struct conf_sink {
+	char *name;
+	enum sink_type type;
+	enum sink_format format;
+	enum sink_events events;
+	unsigned int min_severity;	/* 0…10 */
+	int64_t heartbeat_ms;		/* 0: off */
+	/* http */
+	char *url;
+	unsigned int batch;		/* 1…500 */
+	char *token_credential, *token_file, *header_file;
+	char *ca_file, *cert_file, *key_file, *proxy;
+	/* file */
+	char *path;
+	uint64_t max_size;
+};
+
+struct conf {
+	struct {
+		char *state_dir, *run_dir;
+		int64_t refresh_ms, discover_ms;
+		enum list_scope scope;
+		char *host_id;		/* NULL: auto */
+		char *region, *account;
+		char *ca_file;
+		char *proxy;		/* "env", "none" or a URL */
+		bool fips, dualstack;
+		char *admin_group;
+		int64_t update_interval_ms, history_ms;
+		uint64_t spool_max;
+		unsigned int max_findings;
+	} agent;
+	struct {
+		uint8_t mode;		/* enum enforce_mode */
+		bool remove_on_stop;
+		uint16_t nflog_group;
+		struct range *admin;
+		size_t nadmin;
+		struct gates gates;
+	} enforce;
+	struct {
+		enum capture_method method;
+		char *interface;
+	} capture;
+	struct conf_source *sources;
+	size_t nsources;
+	struct conf_sink *sinks;
+	size_t nsinks;
+};
+
+struct conf_error {
+	char text[512];		/* "FILE:LINE: what was allowed, what came" */
+};
+
+/*
+ * Reads path and then the *.conf of conf.d beside it (PATH's directory), in
+ * C-locale order.  0 and *conf, or -EINVAL / -errno and *err.
+ */
+int conf_load(struct conf **conf, const char *path, struct conf_error *err);
+
+/* Reads one text; name stands for the file in errors. */
+int conf_parse(struct conf **conf, const char *name, const char *text, size_t size,
+    struct conf_error *err);
+
+/* From the descriptor of MSG_CONF. */
+int conf_from_fd(struct conf **conf, int fd, struct conf_error *err);
+
+/* The normal form: every key with its value, sections in order of the contract. */
+int conf_print(const struct conf *conf, FILE *out);
+
+void conf_free(struct conf *conf);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * HTTP as far as this agent needs it, on libcurl: one request at a time, all
+ * of it bounded.  http:// only where the caller says so.
+ */
+#ifndef RUNTIME_HTTP_H
+#define RUNTIME_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http;		/* one reusable easy handle: connections are kept */
+
+struct http_request {
+	const char *method;		/* "GET", "POST", "PUT" */
+	const char *url;
+	const char *const *headers;	/* "Name: value", NULL-terminated; may be NULL */
+	const void *body;
+	size_t body_size;
+	uint64_t max_bytes;		/* of the answer's body, as received and after inflation */
+	long connect_timeout_ms, total_timeout_ms;
+	bool allow_http;		/* plain http is fine (loopback, IMDS) */
+	bool follow_https;		/* follow up to 5 redirects, to https only */
+	bool inflate;			/* accept gzip */
+	const char *ca_file, *cert_file, *key_file;	/* NULL: the system's */
+	const char *proxy;		/* NULL or "env", "none", URL */
+};
+
+struct http_answer {
+	long status;			/* 0: none came */
+	void *body;			/* malloc'd, NUL after the last byte */
+	size_t body_size;
+	char etag[256], last_modified[64];
+	char content_type[64];
+	char location[256];
+	uint32_t retry_after_s;		/* 0: none; bounded to 3600 */
+	char error[256];		/* why there is no (whole) answer */
+};
+
+struct http *http_new(void);	/* NULL: no memory */
+void http_free(struct http *http);
+
+/*
+ * Does it.  0 with answer->status set and a whole body; -EFBIG above
+ * max_bytes, -ETIMEDOUT, -ECONNREFUSED (any failure to connect), -EPROTO
+ * (TLS, cut or malformed answer), -EPERM (a redirect or URL that is not
+ * allowed), -ENOMEM.  answer->error is set then.  http_answer_free in every
+ * case.
+ */
+int http_do(struct http *http, const struct http_request *request, struct http_answer *answer);
+void http_answer_free(struct http_answer *answer);
+
+#endif

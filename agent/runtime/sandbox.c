@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/sandbox.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel's highest capability is found by asking: it grows over versions. */
+#define CAPABILITIES_MAX	64
+
+int
+sandbox_begin(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    setrlimit(RLIMIT_CORE, &none) != 0)
+		return -errno;
+	return 0;
+}
+
+static int
+capabilities_get(struct __user_cap_data_struct data[2])
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	memset(data, 0, 2 * sizeof(data[0]));
+	return syscall(SYS_capget, &head, data) == 0 ? 0 : -errno;
+}
+
+int
+sandbox_keep_capabilities(uint64_t mask)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	unsigned int i;
+	int error;
+
+	error = capabilities_get(data);
+	if (error != 0)
+		return error;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (i = 0; i < CAPABILITIES_MAX; i++) {
+		/* without CAP_SETPCAP this is refused, and needless: nothing is left to gain */
+		if ((mask & (UINT64_C(1) << i)) == 0)
+			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	}
+	for (i = 0; i < 2; i++) {
+		uint32_t keep = (uint32_t)(mask >> (32 * i));
+
+		data[i].permitted &= keep;
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
+}
+
+bool
+sandbox_has_capability(unsigned int number)
+{
+	struct __user_cap_data_struct data[2];
+
+	if (capabilities_get(data) != 0)
+		return false;
+	return (data[number / 32].effective & (1u << (number % 32))) != 0;
+}
+
+int
+sandbox_limit_memory(uint64_t bytes)
+{
+	const struct rlimit limit = { bytes, bytes };
+
+	return setrlimit(RLIMIT_AS, &limit) == 0 ? 0 : -errno;
+}

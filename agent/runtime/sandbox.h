@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a role gives up once it has opened what it needs. */
+#ifndef RUNTIME_SANDBOX_H
+#define RUNTIME_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* No new privileges, not dumpable (core dumps, ptrace, /proc/PID/mem).  First thing in every role.  0 or -errno. */
+int sandbox_begin(void);
+
+/*
+ * Keeps exactly the capabilities in mask (bit CAP_NET_ADMIN = 1 << 12, see
+ * capabilities(7)) that are held; clears the ambient, inheritable and, where
+ * allowed, the bounding set down to it.  0 or -errno.
+ */
+int sandbox_keep_capabilities(uint64_t mask);
+#define SANDBOX_CAP_NET_ADMIN	(UINT64_C(1) << 12)
+#define SANDBOX_CAP_NET_RAW	(UINT64_C(1) << 13)
+
+/* Is this capability effective? */
+bool sandbox_has_capability(unsigned int number);
+
+/* Bounds the address space, in bytes.  0 or -errno. */
+int sandbox_limit_memory(uint64_t bytes);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kernel, seen from the agent: one table of drop rules, and nothing else of
+ * nftables.  Everything behind this header speaks netlink; nobody else does.
+ *
+ * Calls block for as long as the kernel takes (seconds for a first load of a
+ * million entries) and are made by one thread.  Functions that return int give
+ * 0 or -errno, with a sentence for the log in *err (err may be NULL).
+ */
+#ifndef THREATLISTD_ENFORCE_H
+#define THREATLISTD_ENFORCE_H
+
+#include "threatlistd/addr.h"
+#include "threatlistd/list.h"
+#include "threatlistd/sighting.h"
+
+#define ENFORCE_TABLE		"threatlistd"	/* family inet */
+
+enum enforce_mode {
+	ENFORCE_OFF = 0,		/* no table */
+	ENFORCE_WATCH = 1,		/* count and log, pass */
+	ENFORCE_DROP = 2,		/* each entry's own action */
+};
+
+struct enforce_error {
+	char text[300];
+};
+
+struct enforce_conf {
+	uint8_t mode;			/* enum enforce_mode */
+	bool log;			/* have log statements (NFLOG can be had) */
+	uint16_t nflog_group;
+	const struct range *admin;	/* never cut off; borrowed during open */
+	size_t nadmin;
+};
+
+/* Owns its sockets and a copy of what it needs to know of the list in force. */
+struct enforce;
+
+/*
+ * Opens netlink and looks at what is there: a table of ours from an earlier run
+ * is taken over as it is (its members are read back lazily, at the next apply).
+ * Changes nothing in the kernel.  -EPERM names the capability that is missing.
+ */
+int enforce_open(struct enforce **enforce, const struct enforce_conf *conf,
+    struct enforce_error *err);
+
+/* Leaves the table as it is. */
+void enforce_free(struct enforce *enforce);
+
+/*
+ * Puts a list in force: make before break, all or nothing.  Afterwards the
+ * kernel holds exactly this list; on failure exactly the old one (or the union,
+ * until the next apply finishes or undoes it).  Keeps its own reference to
+ * nothing of list except through the arrays it copies.
+ * A panic (dormant table) is kept.
+ */
+int enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err);
+
+/* Changes the mode in one small transaction.  ENFORCE_OFF removes the table. */
+int enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err);
+
+/* Lifts everything in one message (dormant table), and puts it back. */
+int enforce_panic(struct enforce *enforce, struct enforce_error *err);
+int enforce_resume(struct enforce *enforce, struct enforce_error *err);
+
+/* Deletes the table; no table is no error. */
+int enforce_purge(struct enforce *enforce, struct enforce_error *err);
+
+/* Recomputes the protect sets from addresses and routes of the host and applies the difference. */
+int enforce_protect(struct enforce *enforce, struct enforce_error *err);
+
+/* What the kernel's own sets say of an address, asked element by element. */
+enum enforce_answer {
+	ENFORCE_UNKNOWN = 0,		/* no table, or the kernel could not be asked */
+	ENFORCE_NO,
+	ENFORCE_YES,
+};
+struct enforce_check {
+	uint8_t listed;			/* enum enforce_answer: hosts or prefix sets */
+	uint8_t protect;		/* enum enforce_answer */
+	uint8_t allow;			/* enum enforce_answer */
+};
+int enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
+    struct enforce_error *err);
+
+/*
+ * One reading of the seen sets.  each() is called for every remote with the
+ * cumulative values of its element and whether it is protected or allowed.
+ */
+struct enforce_seen {
+	struct addr remote;
+	uint8_t dir;			/* enum packet_dir */
+	bool protect, allow;
+	uint64_t packets, bytes;
+};
+typedef void enforce_seen_fn(const struct enforce_seen *seen, void *arg);
+int enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err);
+
+/*
+ * Events.  enforce_watch_fd becomes readable when anything changed in nftables
+ * or in the host's addresses and routes; enforce_watch then says what that
+ * means for us.  Our own changes are never reported.
+ */
+enum enforce_change {
+	ENFORCE_CHANGE_NONE = 0,
+	ENFORCE_CHANGE_DAMAGED = 1u << 0,	/* table or a part of it is gone: call enforce_apply */
+	ENFORCE_CHANGE_ADDRESSES = 1u << 1,	/* call enforce_protect */
+	ENFORCE_CHANGE_PANIC = 1u << 2,		/* someone set the table dormant by hand */
+	ENFORCE_CHANGE_RESUME = 1u << 3,	/* someone lifted a panic by hand */
+};
+struct enforce_change_info {
+	unsigned int changes;		/* or of enum enforce_change */
+	uint32_t pid;			/* of the program that did it, 0: unknown */
+	char program[32];
+	char what[64];			/* "table", "set hosts4", "chain prerouting" … */
+};
+int enforce_watch_fd(const struct enforce *enforce);
+int enforce_watch(struct enforce *enforce, struct enforce_change_info *info);
+
+struct enforce_set_stat {
+	char name[16];
+	uint64_t entries;		/* of the list sets, as we loaded them */
+};
+#define ENFORCE_SETS_MAX	32
+struct enforce_stat {
+	bool table;			/* there is one */
+	bool dormant;
+	uint8_t mode;			/* enum enforce_mode in the kernel */
+	uint32_t generation;		/* nftables' generation id after our last change */
+	uint64_t drops_packets, drops_bytes;	/* of the verdict chain, since the table exists */
+	uint32_t nsets;
+	struct enforce_set_stat sets[ENFORCE_SETS_MAX];
+	uint64_t table_epoch;		/* changes whenever the seen counters started anew */
+};
+int enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_error *err);
+
+#endif
