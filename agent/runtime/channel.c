@@ -445,6 +445,19 @@ channel_send(struct channel *channel, const struct message *message, int fd)
 	return 0;
 }
 
+void
+channel_drain(struct channel *channel)
+{
+	if (channel == NULL || channel->busy)
+		return;
+	channel->busy = true;
+	while (!channel->dead && !channel->freed && read_one(channel))
+		;
+	channel->busy = false;
+	if (channel->freed)
+		destroy(channel);
+}
+
 uint64_t
 channel_queued(const struct channel *channel)
 {

@@ -153,6 +153,7 @@ struct msg_checked {
 
 struct msg_enforcer_status {
 	uint64_t token;
+	uint64_t pss;		/* bytes, sandbox_pss() */
 	uint64_t generation;	/* of the image in force, 0: none */
 	struct enforce_stat stat;
 	uint64_t restores;
@@ -173,6 +174,7 @@ enum capture_state {
 
 struct msg_sensor_status {
 	uint64_t token;		/* 0: unasked */
+	uint64_t pss;		/* bytes, sandbox_pss() */
 	uint64_t received, lost, undecodable;	/* packets */
 	uint64_t flows, sighted;
 	uint8_t state;		/* enum capture_state */
@@ -208,6 +210,7 @@ struct msg_answer {
 
 struct msg_reporter_status {
 	uint64_t token;
+	uint64_t pss;		/* bytes, sandbox_pss() */
 	uint64_t live, pending, undelivered;
 	uint64_t lost;		/* undelivered rows that had to go */
 	uint8_t spool_ok;
@@ -282,6 +285,9 @@ void channel_free(struct channel *channel);
  * full (nothing was queued), -EPIPE when the channel is dead.
  */
 int channel_send(struct channel *channel, const struct message *message, int fd);
+
+/* Takes what the peer had sent before it ended. */
+void channel_drain(struct channel *channel);
 
 /* Bytes that wait for the peer. */
 uint64_t channel_queued(const struct channel *channel);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -58,6 +59,49 @@ sandbox_keep_capabilities(uint64_t mask)
 		data[i].inheritable = 0;
 	}
 	return syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
+}
+
+int
+sandbox_hold_capabilities(uint64_t mask)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	unsigned int i;
+	int error;
+
+	error = capabilities_get(data);
+	if (error != 0)
+		return error;
+	for (i = 0; i < CAPABILITIES_MAX; i++) {
+		if ((mask & (UINT64_C(1) << i)) == 0)
+			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	}
+	for (i = 0; i < 2; i++) {
+		uint32_t keep = (uint32_t)(mask >> (32 * i));
+
+		data[i].permitted &= keep;
+		data[i].inheritable &= keep;
+		data[i].effective = 0;
+	}
+	return syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
+}
+
+uint64_t
+sandbox_pss(void)
+{
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *file;
+
+	file = fopen("/proc/self/smaps_rollup", "re");
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "Pss: %llu kB", &kib) == 1)
+			break;
+	}
+	fclose(file);
+	return kib * 1024;
 }
 
 bool

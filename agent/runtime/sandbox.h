@@ -21,6 +21,15 @@ int sandbox_keep_capabilities(uint64_t mask);
 /* Is this capability effective? */
 bool sandbox_has_capability(unsigned int number);
 
+/*
+ * For the parent: no capability is effective, and only those in mask stay
+ * permitted (and ambient, where they were) for the roles it starts.  0 or -errno.
+ */
+int sandbox_hold_capabilities(uint64_t mask);
+
+/* Proportional set size of this process in bytes (proc_pid_smaps_rollup(5)); 0: unknown. */
+uint64_t sandbox_pss(void);
+
 /* Bounds the address space, in bytes.  0 or -errno. */
 int sandbox_limit_memory(uint64_t bytes);
 
