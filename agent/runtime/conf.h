@@ -21,6 +21,7 @@
 
 #define CONF_LINE_MAX		4096	/* bytes of a line, contract §2 */
 #define CONF_FILE_MAX		(1u << 20)
+#define CONF_FILES_MAX		64	/* the first one and those of conf.d */
 #define CONF_SINKS_MAX		16
 #define CONF_ADMIN_MAX		256
 
@@ -115,5 +116,8 @@ int conf_from_fd(struct conf **conf, int fd, struct conf_error *err);
 int conf_print(const struct conf *conf, FILE *out);
 
 void conf_free(struct conf *conf);
+
+/* "90s", "15m", "6h", "90d", "500ms": exactly that.  False: something else, or too large. */
+bool conf_duration_read(const char *text, int64_t *ms);
 
 #endif
