@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * HTTP as far as this agent needs it, on libcurl: one request at a time, all
- * of it bounded.  http:// only where the caller says so.
+ * of it bounded.  http:// only where the caller says so.  HTTP/1.1, TLS 1.2 or
+ * newer, the peer always verified.  A thread uses a struct http of its own.
+ * The caller's process ignores SIGPIPE.
  */
 #ifndef RUNTIME_HTTP_H
 #define RUNTIME_HTTP_H
@@ -19,11 +21,12 @@ struct http_request {
 	const void *body;
 	size_t body_size;
 	uint64_t max_bytes;		/* of the answer's body, as received and after inflation */
-	long connect_timeout_ms, total_timeout_ms;
+	long connect_timeout_ms, total_timeout_ms;	/* 0: 5 s, 30 s */
 	bool allow_http;		/* plain http is fine (loopback, IMDS) */
 	bool follow_https;		/* follow up to 5 redirects, to https only */
 	bool inflate;			/* accept gzip */
-	const char *ca_file, *cert_file, *key_file;	/* NULL: the system's */
+	const char *ca_file;		/* PEM, the only authorities trusted; NULL: the system's */
+	const char *cert_file, *key_file;	/* PEM; NULL: none; key NULL: in cert_file */
 	const char *proxy;		/* NULL or "env", "none", URL */
 };
 
