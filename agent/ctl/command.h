@@ -18,9 +18,22 @@ struct command {
 	const char *help;
 };
 
-/* offline.c */
+/* offline.c, replay.c: no agent needed */
 int ctl_parse(int argc, char **argv);
-/* replay.c */
 int ctl_replay(int argc, char **argv);
+/* check.c: asks the agent, or reads lists itself with --list */
+int ctl_check(int argc, char **argv);
+/* show.c */
+int ctl_status(int argc, char **argv);
+int ctl_lists(int argc, char **argv);
+int ctl_findings(int argc, char **argv);
+int ctl_show(int argc, char **argv);
+/* operate.c */
+int ctl_refresh(int argc, char **argv);
+int ctl_accept(int argc, char **argv);
+int ctl_enforce(int argc, char **argv);
+int ctl_panic(int argc, char **argv);
+int ctl_resume(int argc, char **argv);
+int ctl_purge(int argc, char **argv);
 
 #endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The parent: what its parts share.  One struct agent, owned by main.c; the
+ * parts reach each other only through the functions below.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+#include "runtime/state.h"
+
+enum role_kind {
+	ROLE_ENFORCER,
+	ROLE_SENSOR,
+	ROLE_REPORTER,
+	ROLE_LASTING,		/* the ones above live as long as the parent */
+	ROLE_FEED = ROLE_LASTING,
+	ROLE_END
+};
+
+struct agent;
+struct role;
+struct sources;
+struct control;
+struct events;
+struct status;
+
+struct agent {
+	struct loop *loop;
+	struct conf *conf;
+	const char *conf_path;
+	int conf_fd;			/* normal form of conf with the mode in force: MSG_CONF */
+	struct state state;		/* durable: mode, panic, purge */
+	struct host_facts facts;
+	bool ready, stopping;
+	struct role *roles[ROLE_END];
+	struct sources *sources;
+	struct events *events;
+	struct status *status;
+	struct control *control;
+};
+
+/* main.c */
+/* What [enforce] mode and the operator's last word make together. */
+uint8_t agent_mode(const struct agent *agent);
+/* After a change of state: keeps it, tells the enforcer. by: who asked.  0 or -errno (not kept). */
+int agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by,
+    uint64_t token);
+/* The first list is in force, or there is none to wait for: tells the service manager, once. */
+void agent_ready(struct agent *agent);
+void agent_set_facts(struct agent *agent, const struct host_facts *facts);
+
+/* roles.c: one process each, started again with back-off when it ends. */
+struct role *role_new(struct agent *agent, enum role_kind kind);
+void role_free(struct role *role);
+int role_start(struct role *role);
+/* Asks it to end and starts it again with the config of now. */
+void role_restart(struct role *role);
+/* Asks it to end for good; when all have, roles_stopped() is true. */
+void role_stop(struct role *role);
+void role_kill(struct role *role, int signo);
+bool role_running(const struct role *role);
+const char *role_name(enum role_kind kind);
+pid_t role_pid(const struct role *role);
+unsigned int role_restarts(const struct role *role);
+/* Said in status when it keeps failing; "" otherwise. */
+const char *role_trouble(const struct role *role);
+/* 0, or -EPIPE / -ENOBUFS as channel_send. */
+int role_send(struct role *role, const struct message *message, int fd);
+void roles_reap(struct agent *agent);
+bool roles_stopped(const struct agent *agent);
+
+/* sources.c: which lists there are, when they are fetched, what of them is in force. */
+struct sources *sources_new(struct agent *agent);
+void sources_free(struct sources *sources);
+/* Takes over agent->conf: keeps what is unchanged.  Loads last good images of new ones. */
+int sources_configure(struct sources *sources);
+/* Starts a refresh of one source (NULL: all) as soon as the feed is free.  -ENOENT: no such. */
+int sources_refresh(struct sources *sources, const char *name);
+/* Puts the list that a gate holds back in force.  -ENOENT: no such source, -ENODATA: none held. */
+int sources_accept(struct sources *sources, const char *name);
+void sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int fd);
+/* The feed has ended, well or not. */
+void sources_feed_ended(struct sources *sources, const char *trouble);
+/* Unites what has changed, hands it to the roles, plans the next refresh. */
+void sources_unite(struct sources *sources);
+/* Sends the fetches that are due and GO to a feed that has just started. */
+void sources_brief_feed(struct sources *sources);
+/* Sends the list in force, if there is one. */
+void sources_send_list(struct sources *sources, struct role *role);
+const struct list *sources_list(const struct sources *sources);
+size_t sources_count(const struct sources *sources);
+uint64_t sources_generation(const struct sources *sources);
+
+struct source_view {
+	const struct conf_source *conf;
+	const char *state;		/* "ok", "loading", "failing", "held" */
+	const struct list *in_force;	/* NULL: none yet */
+	const struct list *held;	/* NULL: none */
+	int64_t last_good_ms, last_try_ms, next_ms;	/* wall clock, 0: never */
+	uint64_t rejected, lines;
+	const char *error;		/* "" when fine */
+};
+void sources_view(const struct sources *sources, size_t index, struct source_view *view);
+
+/* events.c: kept until the reporter has them in its spool. */
+struct events *events_new(struct agent *agent);
+void events_free(struct events *events);
+void events_raise(struct events *events, struct event *event);
+void events_kept(struct events *events, uint64_t id);
+void events_send_all(struct events *events);
+/* An event with name, time and by filled in, the rest zero. */
+void event_init(struct event *event, enum event_name name, const char *by);
+
+/* status.c: asks the roles and renders contract §3 "status". */
+struct status *status_new(struct agent *agent);
+void status_free(struct status *status);
+typedef void status_fn(char *json, void *arg);	/* json malloc'd, callee frees; NULL: no memory */
+void status_ask(struct status *status, status_fn *call, void *arg);
+/* Nobody waits any more: the client is gone. */
+void status_forget(struct status *status, void *arg);
+void status_enforcer(struct status *status, const struct msg_enforcer_status *enforcer);
+void status_applied(struct status *status, const struct msg_applied *applied);
+void status_sensor(struct status *status, const struct msg_sensor_status *sensor);
+void status_reporter(struct status *status, const struct msg_reporter_status *reporter);
+void status_sink(struct status *status, const struct msg_sink_status *sink);
+
+/* control.c */
+struct control *control_new(struct agent *agent);	/* NULL: said in the log */
+void control_free(struct control *control);
+void control_answered(struct control *control, const struct msg_answer *answer, int fd);
+void control_checked(struct control *control, const struct msg_checked *checked);
+void control_mode_done(struct control *control, const struct msg_mode_done *done);
+
+#endif

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The control socket: who may ask what, and the answers. */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "runtime/control.h"
+#include "status_json.h"
+#include "threatlistd/log.h"
+
+#define CLIENTS_MAX		16
+#define ASK_LIMIT_MS		5000	/* for a client to send its request */
+#define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
+#define CHECK_LIMIT_MS		2000
+#define GROUPS_MAX		256
+#define READERS_GROUP		"threatlistd"
+
+struct client {
+	struct control *control;
+	int fd;				/* -1: free slot */
+	struct ucred who;
+	bool operates;
+	char by[64];
+	struct control_request request;
+	uint64_t token;			/* of the question to a role, 0: none */
+	bool asked_status;
+	int store_error;		/* an order that was done but not kept on disk */
+	struct loop_timer *limit;
+};
+
+struct control {
+	struct agent *agent;
+	int fd;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	uint64_t next_token;
+	struct client clients[CLIENTS_MAX];
+};
+
+static void
+hang_up(struct client *client)
+{
+	if (client->asked_status)
+		status_forget(client->control->agent->status, client);
+	client->asked_status = false;
+	loop_timer_stop(client->limit);
+	loop_del_fd(client->control->agent->loop, client->fd);
+	close(client->fd);
+	client->fd = -1;
+	client->token = 0;
+	client->store_error = 0;
+}
+
+static void
+send_reply(int to, const struct control_reply *reply, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct control_reply copy = *reply;
+	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
+	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	copy.has_json = fd >= 0;
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		memset(&control, 0, sizeof(control));
+		head.msg_control = &control;
+		head.msg_controllen = sizeof(control.room);
+		cmsg = CMSG_FIRSTHDR(&head);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	/* a client that does not read its one answer has lost it */
+	(void)!sendmsg(to, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+__attribute__((format(printf, 3, 4))) static void
+answer(struct client *client, int exit_code, const char *fmt, ...)
+{
+	struct control_reply reply = { .exit_code = exit_code };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reply.message, sizeof(reply.message), fmt, args);
+	va_end(args);
+	send_reply(client->fd, &reply, -1);
+	hang_up(client);
+}
+
+/* Takes the text over. */
+static void
+answer_json(struct client *client, char *json)
+{
+	struct control_reply reply = { .exit_code = 0 };
+	int fd = json != NULL ? memfd_with("threatlistd-answer", json, strlen(json)) : -ENOMEM;
+
+	free(json);
+	if (fd < 0) {
+		answer(client, 1, "no answer: %s", strerror(-fd));
+		return;
+	}
+	send_reply(client->fd, &reply, fd);
+	close(fd);
+	hang_up(client);
+}
+
+static void
+too_late(void *arg)
+{
+	struct client *client = arg;
+
+	if (client->fd < 0)
+		return;
+	if (client->request.kind == CONTROL_CHECK && client->token != 0) {
+		struct addr addr;
+
+		/* the kernel cannot be asked now; the list can */
+		client->token = 0;
+		if (addr_parse(&addr, client->request.text, strlen(client->request.text)) == NULL)
+			answer_json(client, check_json(client->control->agent, &addr, NULL));
+		return;
+	}
+	answer(client, 1, "%s: no answer within %d s", control_name(client->request.kind),
+	    client->request.kind != 0 ? ANSWER_LIMIT_MS / 1000 : ASK_LIMIT_MS / 1000);
+}
+
+/* Asks a role; token points into message.  False: it is not running. */
+static bool
+ask_role(struct client *client, enum role_kind kind, const struct message *message,
+    uint64_t *token, int limit_ms)
+{
+	*token = client->token = ++client->control->next_token;
+	loop_timer_start(client->control->agent->loop, client->limit, limit_ms);
+	if (role_send(client->control->agent->roles[kind], message, -1) == 0)
+		return true;
+	client->token = 0;
+	return false;
+}
+
+static void
+take_status(char *json, void *arg)
+{
+	struct client *client = arg;
+
+	client->asked_status = false;
+	answer_json(client, json);
+}
+
+static void
+ask_findings(struct client *client)
+{
+	struct message message = { .type = MSG_QUERY };
+
+	message.u.query.kind = client->request.kind == CONTROL_SHOW ? QUERY_SHOW : QUERY_FINDINGS;
+	message.u.query.undelivered = (client->request.flags & CONTROL_UNDELIVERED) != 0;
+	message.u.query.since_ms = client->request.number;
+	if (client->request.kind == CONTROL_SHOW) {
+		if (strlen(client->request.text) >= sizeof(message.u.query.id)) {
+			answer(client, 1, "no finding has this id");
+			return;
+		}
+		snprintf(message.u.query.id, sizeof(message.u.query.id), "%.39s",
+		    client->request.text);
+	}
+	if (!ask_role(client, ROLE_REPORTER, &message, &message.u.query.token, ANSWER_LIMIT_MS))
+		answer(client, 1, "the reporter is not running: %s",
+		    role_trouble(client->control->agent->roles[ROLE_REPORTER]));
+}
+
+static void
+ask_check(struct client *client)
+{
+	struct message message = { .type = MSG_CHECK };
+	const char *wrong;
+
+	wrong = addr_parse(&message.u.check.addr, client->request.text,
+	    strlen(client->request.text));
+	if (wrong != NULL) {
+		answer(client, 2, "%s: %.100s", wrong, client->request.text);
+		return;
+	}
+	if (!ask_role(client, ROLE_ENFORCER, &message, &message.u.check.token, CHECK_LIMIT_MS))
+		answer_json(client, check_json(client->control->agent, &message.u.check.addr, NULL));
+}
+
+static void
+order(struct client *client, uint8_t what, uint8_t mode)
+{
+	struct agent *agent = client->control->agent;
+
+	client->token = ++client->control->next_token;
+	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	client->store_error = agent_change_mode(agent, what, mode, client->by, client->token);
+	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
+		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
+}
+
+static void
+refresh(struct client *client)
+{
+	const char *name = client->request.text;
+
+	if (sources_refresh(client->control->agent->sources, name[0] != '\0' ? name : NULL) != 0)
+		answer(client, 1, "there is no source %.100s", name);
+	else
+		answer(client, 0, "refresh of %.100s started", name[0] != '\0' ? name : "all sources");
+}
+
+static void
+accept_held(struct client *client)
+{
+	const char *name = client->request.text;
+	int rc = sources_accept(client->control->agent->sources, name);
+
+	if (rc == -ENOENT)
+		answer(client, 1, "there is no source %.100s", name);
+	else if (rc != 0)
+		answer(client, 1, "source %.100s has no list that is held back", name);
+	else
+		answer(client, 0, "the list of %.100s is in force", name);
+}
+
+static void
+enforce(struct client *client)
+{
+	struct agent *agent = client->control->agent;
+	const char *mode = client->request.text;
+
+	if (strcmp(mode, "drop") != 0 && strcmp(mode, "watch") != 0)
+		answer(client, 2, "enforce takes drop or watch, not %.100s", mode);
+	else if (agent->state.panic)
+		answer(client, 1, "in panic: \"threatlistctl resume\" first");
+	else
+		order(client, ORDER_MODE, mode[0] == 'd' ? ENFORCE_DROP : ENFORCE_WATCH);
+}
+
+static void
+serve(struct client *client)
+{
+	struct agent *agent = client->control->agent;
+
+	switch (client->request.kind) {
+	case CONTROL_STATUS:
+		client->asked_status = true;
+		loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+		status_ask(agent->status, take_status, client);
+		break;
+	case CONTROL_LISTS:
+		answer_json(client, lists_json(agent));
+		break;
+	case CONTROL_FINDINGS:
+	case CONTROL_SHOW:
+		ask_findings(client);
+		break;
+	case CONTROL_CHECK:
+		ask_check(client);
+		break;
+	case CONTROL_REFRESH:
+		refresh(client);
+		break;
+	case CONTROL_ACCEPT:
+		accept_held(client);
+		break;
+	case CONTROL_ENFORCE:
+		enforce(client);
+		break;
+	case CONTROL_PANIC:
+		order(client, ORDER_PANIC, 0);
+		break;
+	case CONTROL_RESUME:
+		order(client, ORDER_RESUME, 0);
+		break;
+	case CONTROL_PURGE:
+		order(client, ORDER_PURGE, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_request(int fd, uint32_t events, void *arg)
+{
+	struct client *client = arg;
+	char data[sizeof(struct control_request) + 1];
+	const char *wrong;
+	ssize_t n;
+
+	n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || client->request.kind != 0) {
+		hang_up(client);	/* gone, or more than the one request */
+		return;
+	}
+	wrong = control_check(data, (uint64_t)n);
+	if (wrong != NULL) {
+		answer(client, 2, "%s", wrong);
+		return;
+	}
+	memcpy(&client->request, data, sizeof(client->request));
+	if (control_operates(client->request.kind)) {
+		if (!client->operates) {
+			log_warn("command refused command=%s peer=\"%s\" pid=%d",
+			    control_name(client->request.kind), client->by, (int)client->who.pid);
+			answer(client, 4, "%s is for root and members of group %s",
+			    control_name(client->request.kind),
+			    client->control->agent->conf->agent.admin_group);
+			return;
+		}
+		log_notice("command command=%s text=\"%.64s\" peer=\"%s\" pid=%d",
+		    control_name(client->request.kind), client->request.text, client->by,
+		    (int)client->who.pid);
+	}
+	serve(client);
+}
+
+/* Is the peer a member of the group of this name, by its credentials? */
+static bool
+in_group(int fd, gid_t first, const char *name)
+{
+	const struct group *group = getgrnam(name);
+	gid_t groups[GROUPS_MAX];
+	socklen_t size = sizeof(groups);
+	size_t i;
+
+	if (group == NULL)
+		return false;
+	if (first == group->gr_gid)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) != 0)
+		return false;
+	for (i = 0; i < size / sizeof(groups[0]); i++) {
+		if (groups[i] == group->gr_gid)
+			return true;
+	}
+	return false;
+}
+
+/* Who may talk at all; the roles share our uid and must not. */
+static bool
+admit(struct control *control, struct client *client)
+{
+	const char *admins = control->agent->conf->agent.admin_group;
+	const struct passwd *user = getpwuid(client->who.uid);
+
+	snprintf(client->by, sizeof(client->by), "uid %u (%.32s)", client->who.uid,
+	    user != NULL ? user->pw_name : "?");
+	client->operates = client->who.uid == 0;
+	if (client->who.uid == 0)
+		return true;
+	if (client->who.uid == getuid())
+		return false;
+	client->operates = in_group(client->fd, client->who.gid, admins);
+	return client->operates || in_group(client->fd, client->who.gid, READERS_GROUP);
+}
+
+static void
+on_client(int listening, uint32_t events, void *arg)
+{
+	struct control *control = arg;
+	struct client *client = NULL;
+	socklen_t size = sizeof(struct ucred);
+	int fd, i;
+
+	fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	for (i = 0; i < CLIENTS_MAX && client == NULL; i++) {
+		if (control->clients[i].fd < 0)
+			client = &control->clients[i];
+	}
+	if (client == NULL) {
+		struct control_reply busy = { .exit_code = 1 };
+
+		snprintf(busy.message, sizeof(busy.message),
+		    "busy: %d clients are being served, try again", CLIENTS_MAX);
+		send_reply(fd, &busy, -1);
+		close(fd);
+		return;
+	}
+	memset(&client->request, 0, sizeof(client->request));
+	client->fd = fd;
+	if (loop_add_fd(control->agent->loop, fd, EPOLLIN, on_request, client) != 0) {
+		close(fd);
+		client->fd = -1;
+		return;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->who, &size) != 0 ||
+	    !admit(control, client)) {
+		answer(client, 4, "only root, group %s and group " READERS_GROUP " may ask",
+		    control->agent->conf->agent.admin_group);
+		return;
+	}
+	loop_timer_start(control->agent->loop, client->limit, ASK_LIMIT_MS);
+}
+
+static struct client *
+by_token(struct control *control, uint64_t token)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX && token != 0; i++) {
+		if (control->clients[i].fd >= 0 && control->clients[i].token == token)
+			return &control->clients[i];
+	}
+	return NULL;
+}
+
+void
+control_answered(struct control *control, const struct msg_answer *result, int fd)
+{
+	struct client *client = by_token(control, result->token);
+	struct control_reply reply = { .exit_code = 0 };
+
+	if (client == NULL)
+		return;
+	if (result->error == -ENOENT) {
+		answer(client, 1, "no finding has this id");
+	} else if (result->error != 0) {
+		answer(client, 1, "the spool could not be read: %s", strerror(-result->error));
+	} else {
+		send_reply(client->fd, &reply, fd);
+		hang_up(client);
+	}
+}
+
+void
+control_checked(struct control *control, const struct msg_checked *checked)
+{
+	struct client *client = by_token(control, checked->token);
+
+	if (client != NULL)
+		answer_json(client, check_json(control->agent, &checked->addr,
+		    checked->error == 0 ? checked : NULL));
+}
+
+void
+control_mode_done(struct control *control, const struct msg_mode_done *done)
+{
+	struct client *client = by_token(control, done->token);
+
+	if (client == NULL)
+		return;
+	if (done->error != 0)
+		answer(client, 1, "not done: %.200s", done->reason);
+	else if (client->store_error != 0)
+		answer(client, 1, "done, but it will not outlive a restart: %s",
+		    strerror(-client->store_error));
+	else
+		answer(client, 0, "done");
+}
+
+/* An address that nobody answers at is a leftover of an agent that was killed. */
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	unlink(path);
+	/* whoever may connect is judged by its credentials, not by the mode */
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    chmod(path, 0666) != 0 || listen(fd, CLIENTS_MAX) != 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+struct control *
+control_new(struct agent *agent)
+{
+	struct control *control;
+	int i, fd;
+
+	control = calloc(1, sizeof(*control));
+	if (control == NULL)
+		return NULL;
+	control->agent = agent;
+	control->next_token = (uint64_t)loop_wall_ms() << 16;
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		control->clients[i].control = control;
+		control->clients[i].fd = -1;
+		control->clients[i].limit = loop_timer_new(agent->loop, too_late,
+		    &control->clients[i]);
+	}
+	if (snprintf(control->path, sizeof(control->path), "%s/" CONTROL_SOCKET,
+	    agent->conf->agent.run_dir) >= (int)sizeof(control->path))
+		fd = -ENAMETOOLONG;
+	else
+		fd = listen_at(control->path);
+	if (fd < 0) {
+		log_error("control socket not opened path=%s error=\"%s\"", control->path,
+		    strerror(-fd));
+		free(control);
+		return NULL;
+	}
+	control->fd = fd;
+	loop_add_fd(agent->loop, fd, EPOLLIN, on_client, control);
+	return control;
+}
+
+void
+control_free(struct control *control)
+{
+	int i;
+
+	if (control == NULL)
+		return;
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		if (control->clients[i].fd >= 0)
+			answer(&control->clients[i], 3, "the agent is ending");
+		loop_timer_free(control->agent->loop, control->clients[i].limit);
+	}
+	loop_del_fd(control->agent->loop, control->fd);
+	close(control->fd);
+	unlink(control->path);
+	free(control);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commands that change something: refresh, accept, enforce, panic, resume, purge. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/client.h"
+#include "ctl/command.h"
+
+static int
+usage(const char *text, int option)
+{
+	fprintf(option == 'h' ? stdout : stderr, "usage: threatlistctl %s\n", text);
+	return option == 'h' ? EXIT_DONE : EXIT_USAGE;
+}
+
+/* -1: go on. */
+static int
+options_only(struct client_options *options, int argc, char **argv, const char *text)
+{
+	static const struct option longs[] = { CLIENT_LONGS };
+	int option;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (!client_option(options, option))
+			return usage(text, option);
+	}
+	return -1;
+}
+
+static int
+ask(const struct client_options *options, enum control_kind kind, const char *text)
+{
+	struct control_request request;
+	struct client_answer answer;
+	int rc;
+
+	client_request(&request, kind, text);
+	rc = client_ask(options, &request, false, &answer);
+	if (rc == EXIT_DONE)
+		printf("%s\n", answer.reply.message);
+	free(answer.json);
+	return rc;
+}
+
+int
+ctl_refresh(int argc, char **argv)
+{
+	static const char help[] = "refresh [SOURCE]\n"
+	    "Fetches the list of one source, or of all, now.";
+	struct client_options options = { NULL, NULL, false };
+	int rc = options_only(&options, argc, argv, help);
+
+	if (rc >= 0)
+		return rc;
+	if (argc - optind > 1)
+		return usage(help, 0);
+	return ask(&options, CONTROL_REFRESH, argv[optind]);
+}
+
+int
+ctl_accept(int argc, char **argv)
+{
+	static const char help[] = "accept SOURCE\n"
+	    "Puts the list that a gate holds back in force.";
+	struct client_options options = { NULL, NULL, false };
+	int rc = options_only(&options, argc, argv, help);
+
+	if (rc >= 0)
+		return rc;
+	if (argc - optind != 1)
+		return usage(help, 0);
+	return ask(&options, CONTROL_ACCEPT, argv[optind]);
+}
+
+int
+ctl_enforce(int argc, char **argv)
+{
+	static const char help[] = "enforce drop|watch\n"
+	    "Changes the mode now and over restarts, until the config's own mode is changed.";
+	struct client_options options = { NULL, NULL, false };
+	int rc = options_only(&options, argc, argv, help);
+
+	if (rc >= 0)
+		return rc;
+	if (argc - optind != 1 || (strcmp(argv[optind], "drop") != 0 &&
+	    strcmp(argv[optind], "watch") != 0))
+		return usage(help, 0);
+	return ask(&options, CONTROL_ENFORCE, argv[optind]);
+}
+
+/* The daemon beside us if there is one (a build), else the installed one. */
+static void
+find_daemon(char *path, size_t size)
+{
+	char self[PATH_MAX], *slash;
+	ssize_t n;
+
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		if (slash != NULL) {
+			*slash = '\0';
+			snprintf(path, size, "%.*s/threatlistd", (int)(size - 16), self);
+			if (access(path, X_OK) == 0)
+				return;
+		}
+	}
+	snprintf(path, size, "/usr/sbin/threatlistd");
+}
+
+/* No agent: the daemon's own one-shot changes the kernel table. */
+static int
+without_agent(const struct client_options *options, const char *order)
+{
+	char program[PATH_MAX], table[] = "--table", conf[] = "-c", word[16], path[PATH_MAX];
+	char *argv[] = { program, table, word, NULL, NULL, NULL };
+
+	if (geteuid() != 0) {
+		fprintf(stderr, "threatlistctl: no agent is running, and without one %s is for root\n",
+		    order);
+		return EXIT_NOT_PERMITTED;
+	}
+	find_daemon(program, sizeof(program));
+	snprintf(word, sizeof(word), "%s", order);
+	if (options->conf_path != NULL) {
+		snprintf(path, sizeof(path), "%s", options->conf_path);
+		argv[3] = conf;
+		argv[4] = path;
+	}
+	fprintf(stderr, "threatlistctl: no agent is running, the table is changed without one\n");
+	execv(program, argv);
+	perror(program);
+	return EXIT_NO;
+}
+
+static int
+lift(int argc, char **argv, enum control_kind kind, const char *help)
+{
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	struct client_answer answer;
+	int rc = options_only(&options, argc, argv, help);
+
+	if (rc >= 0)
+		return rc;
+	if (optind < argc)
+		return usage(help, 0);
+	client_request(&request, kind, NULL);
+	rc = client_ask(&options, &request, true, &answer);
+	free(answer.json);
+	if (rc == EXIT_NO_AGENT)
+		return without_agent(&options, control_name(kind));
+	if (rc == EXIT_DONE)
+		printf("%s\n", answer.reply.message);
+	return rc;
+}
+
+int
+ctl_panic(int argc, char **argv)
+{
+	return lift(argc, argv, CONTROL_PANIC, "panic\n"
+	    "Lifts every drop at once (the table sleeps) until \"resume\", also over restarts.");
+}
+
+int
+ctl_resume(int argc, char **argv)
+{
+	return lift(argc, argv, CONTROL_RESUME, "resume\n"
+	    "Ends a panic or a purge: what the config says is enforced again.");
+}
+
+int
+ctl_purge(int argc, char **argv)
+{
+	return lift(argc, argv, CONTROL_PURGE, "purge\n"
+	    "Deletes the table; it stays away until \"resume\" or \"enforce\".");
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commands that show: status, lists, findings, show.  Tables for people, JSON for programs. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl/client.h"
+#include "ctl/command.h"
+#include "ctl/grid.h"
+#include "runtime/loop.h"
+
+static int
+usage(const char *text, int option)
+{
+	fprintf(option == 'h' ? stdout : stderr, "usage: threatlistctl %s\n", text);
+	return option == 'h' ? EXIT_DONE : EXIT_USAGE;
+}
+
+static const char *
+text_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static double
+number_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static const cJSON *
+object_of(const cJSON *object, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static void
+cell_number(struct grid *grid, const cJSON *object, const char *key)
+{
+	grid_cellf(grid, "%.0f", number_of(object, key));
+}
+
+/* "2026-11-24T03:29:55.123Z" without what a table does not need. */
+static void
+cell_time(struct grid *grid, const cJSON *object, const char *key)
+{
+	const char *text = text_of(object, key);
+
+	if (strlen(text) < 19)
+		grid_cell(grid, NULL);
+	else
+		grid_cellf(grid, "%.10s %.8s", text, text + 11);
+}
+
+static void
+print_sources(const cJSON *sources, bool colour)
+{
+	static const char *const heads[] = {
+		"SOURCE", "ROLE", "ACTION", "STATE", ">ENTRIES", ">REJECTED", "LAST GOOD (UTC)",
+		"ERROR", NULL,
+	};
+	struct grid *grid = grid_new(heads);
+	const cJSON *source;
+
+	if (grid == NULL)
+		return;
+	cJSON_ArrayForEach(source, sources) {
+		grid_cell(grid, text_of(source, "name"));
+		grid_cell(grid, text_of(source, "role"));
+		grid_cell(grid, text_of(source, "action"));
+		grid_cell(grid, text_of(source, "state"));
+		cell_number(grid, source, "entries");
+		cell_number(grid, source, "rejected");
+		cell_time(grid, source, "lastGood");
+		grid_cell(grid, text_of(source, "error"));
+	}
+	grid_print(grid, stdout, colour);
+	grid_free(grid);
+}
+
+static void
+print_sets(const cJSON *table)
+{
+	const cJSON *drops = object_of(table, "drops"), *set;
+	const char *separator = "";
+
+	printf("table     inet threatlistd: ");
+	if (!cJSON_IsTrue(object_of(table, "present"))) {
+		printf("none\n");
+		return;
+	}
+	printf("%sgeneration %.0f, restored %.0f times\n",
+	    cJSON_IsTrue(object_of(table, "dormant")) ? "DORMANT, " : "",
+	    number_of(table, "generation"), number_of(table, "restores"));
+	printf("sets      ");
+	cJSON_ArrayForEach(set, object_of(table, "sets")) {
+		if (set->valuedouble > 0) {
+			printf("%s%s %.0f", separator, set->string, set->valuedouble);
+			separator = ", ";
+		}
+	}
+	printf("%s\ndropped   %.0f packets, %.0f bytes\n", separator[0] == '\0' ? "empty" : "",
+	    number_of(drops, "packets"), number_of(drops, "bytes"));
+}
+
+static void
+print_sinks(const cJSON *sinks, bool colour)
+{
+	static const char *const heads[] = {
+		"SINK", "STATE", ">SEQUENCE", ">PENDING", "OLDEST (UTC)", "LAST OK (UTC)", "ERROR",
+		NULL,
+	};
+	struct grid *grid = grid_new(heads);
+	const cJSON *sink;
+
+	if (grid == NULL)
+		return;
+	cJSON_ArrayForEach(sink, sinks) {
+		grid_cell(grid, text_of(sink, "name"));
+		grid_cell(grid, text_of(sink, "state"));
+		cell_number(grid, sink, "sequence");
+		cell_number(grid, sink, "pending");
+		cell_time(grid, sink, "oldestPending");
+		cell_time(grid, sink, "lastOk");
+		grid_cell(grid, text_of(sink, "error"));
+	}
+	grid_print(grid, stdout, colour);
+	grid_free(grid);
+}
+
+static void
+print_roles(const cJSON *roles, bool colour)
+{
+	static const char *const heads[] = { "ROLE", ">PID", ">RESTARTS", ">MEMORY", NULL };
+	struct grid *grid = grid_new(heads);
+	const cJSON *role;
+
+	if (grid == NULL)
+		return;
+	cJSON_ArrayForEach(role, roles) {
+		grid_cell(grid, text_of(role, "role"));
+		if (number_of(role, "pid") > 0)
+			cell_number(grid, role, "pid");
+		else
+			grid_cell(grid, NULL);
+		cell_number(grid, role, "restarts");
+		if (number_of(role, "pss") > 0)
+			grid_cellf(grid, "%.1f MiB", number_of(role, "pss") / 1048576);
+		else
+			grid_cell(grid, NULL);
+	}
+	grid_print(grid, stdout, colour);
+	grid_free(grid);
+}
+
+static void
+print_status(const cJSON *status)
+{
+	const cJSON *capture = object_of(status, "capture"), *warning;
+	const cJSON *findings = object_of(status, "findings");
+	bool colour = isatty(STDOUT_FILENO);
+
+	printf("threatlistd %s on %s\n", text_of(status, "version"), text_of(status, "hostId"));
+	printf("mode      %s (config: %s)\n", text_of(status, "mode"), text_of(status, "intent"));
+	print_sets(object_of(status, "table"));
+	printf("capture   %s: %.0f packets, %.0f lost\n", text_of(capture, "method"),
+	    number_of(capture, "received"), number_of(capture, "lost"));
+	printf("findings  %.0f live, %.0f pending, %.0f undelivered\n\n",
+	    number_of(findings, "live"), number_of(findings, "pending"),
+	    number_of(findings, "undelivered"));
+	print_sources(object_of(status, "sources"), colour);
+	printf("\n");
+	print_sinks(object_of(status, "sinks"), colour);
+	printf("\n");
+	print_roles(object_of(status, "roles"), colour);
+	cJSON_ArrayForEach(warning, object_of(status, "warnings")) {
+		printf("%s%swarning: %s%s", warning == object_of(status, "warnings")->child ? "\n" : "",
+		    colour ? "\033[33m" : "", warning->valuestring, colour ? "\033[0m\n" : "\n");
+	}
+}
+
+/* Asks and parses; *json is to be deleted by the caller if EXIT_DONE. */
+static int
+ask_json(const struct client_options *options, const struct control_request *request, cJSON **json)
+{
+	struct client_answer answer;
+	int rc;
+
+	*json = NULL;
+	rc = client_ask(options, request, false, &answer);
+	if (rc == EXIT_DONE) {
+		*json = answer.json != NULL ? cJSON_Parse(answer.json) : NULL;
+		if (*json == NULL) {
+			fprintf(stderr, "threatlistctl: the agent's answer is not JSON\n");
+			rc = EXIT_NO;
+		}
+	}
+	free(answer.json);
+	return rc;
+}
+
+static void
+print_json(const cJSON *json)
+{
+	char *text = cJSON_Print(json);
+
+	if (text != NULL)
+		printf("%s\n", text);
+	free(text);
+}
+
+int
+ctl_status(int argc, char **argv)
+{
+	static const char help[] = "status [--check] [--json]\n"
+	    "How the agent is: a table on a terminal, else JSON.  --check: exit 1 if there are warnings.";
+	static const struct option longs[] = { { "check", no_argument, NULL, 'k' }, CLIENT_LONGS };
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	bool check = false;
+	cJSON *status;
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (option == 'k')
+			check = true;
+		else if (!client_option(&options, option))
+			return usage(help, option);
+	}
+	if (optind < argc)
+		return usage(help, 0);
+	client_request(&request, CONTROL_STATUS, NULL);
+	rc = ask_json(&options, &request, &status);
+	if (rc != EXIT_DONE)
+		return rc;
+	if (options.json || !isatty(STDOUT_FILENO))
+		print_json(status);
+	else
+		print_status(status);
+	if (check && cJSON_GetArraySize(object_of(status, "warnings")) > 0)
+		rc = EXIT_NO;
+	cJSON_Delete(status);
+	return rc;
+}
+
+int
+ctl_lists(int argc, char **argv)
+{
+	static const char help[] = "lists [--json]\nThe sources and what of them is in force.";
+	static const struct option longs[] = { CLIENT_LONGS };
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	cJSON *lists;
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (!client_option(&options, option))
+			return usage(help, option);
+	}
+	if (optind < argc)
+		return usage(help, 0);
+	client_request(&request, CONTROL_LISTS, NULL);
+	rc = ask_json(&options, &request, &lists);
+	if (rc != EXIT_DONE)
+		return rc;
+	if (options.json)
+		print_json(lists);
+	else
+		print_sources(lists, isatty(STDOUT_FILENO));
+	cJSON_Delete(lists);
+	return rc;
+}
+
+/* "90d", "15m", "30s" in milliseconds; -1: not a duration. */
+static int64_t
+duration_ms(const char *text)
+{
+	static const struct { char unit; int64_t ms; } units[] = {
+		{ 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 },
+	};
+	char *end;
+	long long n;
+	size_t i;
+
+	n = strtoll(text, &end, 10);
+	if (end == text || n < 0 || n > 100000 || end[0] == '\0' || end[1] != '\0')
+		return -1;
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (units[i].unit == end[0])
+			return n * units[i].ms;
+	}
+	return -1;
+}
+
+static void
+add_finding(struct grid *grid, const cJSON *finding)
+{
+	const cJSON *service = object_of(finding, "service");
+	const cJSON *action = object_of(service, "action");
+	const cJSON *connection = object_of(action, "networkConnectionAction");
+	const cJSON *remote = object_of(connection, "remoteIpDetails");
+	const cJSON *own = object_of(object_of(service, "additionalInfo"), "threatlistd");
+	const cJSON *event = object_of(own, "event");
+
+	cell_time(grid, service, "eventLastSeen");
+	grid_cellf(grid, "%.0f", number_of(finding, "severity"));
+	grid_cell(grid, event != NULL ? text_of(event, "name") : text_of(own, "verdict"));
+	grid_cell(grid, text_of(connection, "connectionDirection"));
+	if (event != NULL)
+		grid_cell(grid, text_of(event, "source"));
+	else if (text_of(remote, "ipAddressV4")[0] != '\0')
+		grid_cell(grid, text_of(remote, "ipAddressV4"));
+	else if (text_of(remote, "ipAddressV6")[0] != '\0')
+		grid_cell(grid, text_of(remote, "ipAddressV6"));
+	else
+		grid_cell(grid, text_of(own, "entry"));
+	grid_cellf(grid, "%.0f", number_of(own, "packetsFromRemote") +
+	    number_of(own, "packetsToRemote"));
+	grid_cell(grid, text_of(finding, "id"));
+}
+
+static void
+print_findings(const char *lines)
+{
+	static const char *const heads[] = {
+		"LAST SEEN (UTC)", ">SEV", "VERDICT/EVENT", "DIRECTION", "REMOTE/SOURCE", ">PACKETS",
+		"ID", NULL,
+	};
+	struct grid *grid = grid_new(heads);
+	const char *at = lines, *end;
+
+	while (grid != NULL && *at != '\0') {
+		cJSON *finding = cJSON_ParseWithOpts(at, &end, false);
+
+		if (finding == NULL)
+			break;
+		add_finding(grid, finding);
+		cJSON_Delete(finding);
+		at = end + strspn(end, "\n");
+	}
+	if (grid != NULL)
+		grid_print(grid, stdout, isatty(STDOUT_FILENO));
+	grid_free(grid);
+}
+
+int
+ctl_findings(int argc, char **argv)
+{
+	static const char help[] = "findings [--since DURATION] [--undelivered] [--json]\n"
+	    "What was found, newest last.  DURATION is a number with s, m, h or d.";
+	static const struct option longs[] = {
+		{ "since", required_argument, NULL, 's' }, { "undelivered", no_argument, NULL, 'u' },
+		CLIENT_LONGS
+	};
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	struct client_answer answer;
+	int64_t since = 0;
+	int option, rc;
+
+	client_request(&request, CONTROL_FINDINGS, NULL);
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (option == 's') {
+			since = duration_ms(optarg);
+			if (since < 0) {
+				fprintf(stderr, "threatlistctl: --since takes a number with s, m, h "
+				    "or d, not %s\n", optarg);
+				return EXIT_USAGE;
+			}
+			request.number = loop_wall_ms() - since;
+		} else if (option == 'u') {
+			request.flags |= CONTROL_UNDELIVERED;
+		} else if (!client_option(&options, option)) {
+			return usage(help, option);
+		}
+	}
+	if (optind < argc)
+		return usage(help, 0);
+	rc = client_ask(&options, &request, false, &answer);
+	if (rc == EXIT_DONE && answer.json != NULL) {
+		if (options.json)
+			fwrite(answer.json, 1, answer.size, stdout);
+		else
+			print_findings(answer.json);
+	}
+	free(answer.json);
+	return rc;
+}
+
+int
+ctl_show(int argc, char **argv)
+{
+	static const char help[] = "show ID [--json]\nOne finding and its deliveries, as JSON.";
+	static const struct option longs[] = { CLIENT_LONGS };
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	cJSON *json;
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (!client_option(&options, option))
+			return usage(help, option);
+	}
+	if (argc - optind != 1)
+		return usage(help, 0);
+	client_request(&request, CONTROL_SHOW, argv[optind]);
+	rc = ask_json(&options, &request, &json);
+	if (rc == EXIT_DONE) {
+		print_json(json);
+		cJSON_Delete(json);
+	}
+	return rc;
+}

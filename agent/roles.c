@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A role as a process: fork and exec of ourselves (a fresh address space, no
+ * inherited memory), one socket pair, restarts with back-off.
+ */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "roles.h"
+#include "threatlistd/log.h"
+
+#define BACKOFF_FIRST_MS	200
+#define BACKOFF_MAX_MS		30000
+#define STEADY_MS		60000	/* a role that lived this long begins anew */
+#define REOPEN_MS		500
+#define STOP_LIMIT_MS		10000	/* then SIGKILL */
+#define FEED_LIMIT_MS		600000	/* a whole refresh */
+
+struct role {
+	struct agent *agent;
+	enum role_kind kind;
+	pid_t pid;			/* 0: not running */
+	struct channel *channel;	/* NULL: none, or dead */
+	struct loop_timer *again, *limit;
+	int64_t started_ms, backoff_ms;
+	unsigned int restarts;
+	bool wanted;			/* start it again when it ends */
+	bool restart_now;		/* it was asked to end in order to start again */
+	char trouble[128];
+};
+
+static const char *const names[ROLE_END] = {
+	[ROLE_ENFORCER] = "enforcer", [ROLE_SENSOR] = "sensor",
+	[ROLE_REPORTER] = "reporter", [ROLE_FEED] = "feed",
+};
+
+const char *
+role_name(enum role_kind kind)
+{
+	return names[kind];
+}
+
+static void
+start_again(void *arg)
+{
+	struct role *role = arg;
+
+	if (role->wanted && role->pid == 0 && role_start(role) != 0)
+		loop_timer_start(role->agent->loop, role->again, BACKOFF_MAX_MS);
+}
+
+static void
+too_slow(void *arg)
+{
+	struct role *role = arg;
+
+	if (role->pid == 0)
+		return;
+	log_error("role killed role=%s pid=%d reason=\"did not end in time\"",
+	    names[role->kind], (int)role->pid);
+	kill(role->pid, SIGKILL);
+}
+
+struct role *
+role_new(struct agent *agent, enum role_kind kind)
+{
+	struct role *role;
+
+	role = calloc(1, sizeof(*role));
+	if (role == NULL)
+		return NULL;
+	role->agent = agent;
+	role->kind = kind;
+	role->backoff_ms = BACKOFF_FIRST_MS;
+	role->again = loop_timer_new(agent->loop, start_again, role);
+	role->limit = loop_timer_new(agent->loop, too_slow, role);
+	if (role->again == NULL || role->limit == NULL) {
+		role_free(role);
+		return NULL;
+	}
+	return role;
+}
+
+void
+role_free(struct role *role)
+{
+	if (role == NULL)
+		return;
+	channel_free(role->channel);
+	loop_timer_free(role->agent->loop, role->again);
+	loop_timer_free(role->agent->loop, role->limit);
+	free(role);
+}
+
+/* What a role may send; anything else is a breach. */
+static bool
+may_send(enum role_kind kind, uint32_t type)
+{
+	switch (type) {
+	case MSG_FETCHED:
+	case MSG_HOST_FOUND:
+		return kind == ROLE_FEED;
+	case MSG_APPLIED:
+	case MSG_MODE_DONE:
+	case MSG_CHECKED:
+	case MSG_ENFORCER_STATUS:
+	case MSG_EVENT:
+		return kind == ROLE_ENFORCER;
+	case MSG_COUNTS:
+		return kind == ROLE_ENFORCER || kind == ROLE_SENSOR;
+	case MSG_SENSOR_STATUS:
+	case MSG_SIGHTING:
+		return kind == ROLE_SENSOR;
+	case MSG_EVENT_KEPT:
+	case MSG_ANSWER:
+	case MSG_REPORTER_STATUS:
+	case MSG_SINK_STATUS:
+		return kind == ROLE_REPORTER;
+	default:
+		return false;
+	}
+}
+
+static void
+pass_event(struct agent *agent, const struct event *from)
+{
+	struct event event = *from;
+
+	events_raise(agent->events, &event);
+}
+
+static void
+on_message(const struct message *message, int *fd, void *arg)
+{
+	struct role *role = arg;
+	struct agent *agent = role->agent;
+
+	if (!may_send(role->kind, message->type)) {
+		log_error("role killed role=%s pid=%d reason=\"sent message %u, which is not its to send\"",
+		    names[role->kind], (int)role->pid, message->type);
+		role_kill(role, SIGKILL);
+		return;
+	}
+	switch (message->type) {
+	case MSG_FETCHED:
+		sources_fetched(agent->sources, &message->u.fetched, *fd);
+		break;
+	case MSG_HOST_FOUND:
+		agent_set_facts(agent, &message->u.facts);
+		break;
+	case MSG_APPLIED:
+		status_applied(agent->status, &message->u.applied);
+		break;
+	case MSG_MODE_DONE:
+		control_mode_done(agent->control, &message->u.mode_done);
+		break;
+	case MSG_CHECKED:
+		control_checked(agent->control, &message->u.checked);
+		break;
+	case MSG_ENFORCER_STATUS:
+		status_enforcer(agent->status, &message->u.enforcer);
+		break;
+	case MSG_SENSOR_STATUS:
+		status_sensor(agent->status, &message->u.sensor);
+		break;
+	case MSG_EVENT:
+		pass_event(agent, &message->u.event);
+		break;
+	case MSG_COUNTS:
+	case MSG_SIGHTING:
+		/* without a reporter: counts are sent again on RECOUNT, sightings only illustrate */
+		role_send(agent->roles[ROLE_REPORTER], message, -1);
+		break;
+	case MSG_EVENT_KEPT:
+		events_kept(agent->events, message->u.token.token);
+		break;
+	case MSG_ANSWER:
+		control_answered(agent->control, &message->u.answer, *fd);
+		break;
+	case MSG_REPORTER_STATUS:
+		status_reporter(agent->status, &message->u.reporter);
+		break;
+	case MSG_SINK_STATUS:
+		status_sink(agent->status, &message->u.sink);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_closed(const char *reason, void *arg)
+{
+	struct role *role = arg;
+
+	channel_free(role->channel);
+	role->channel = NULL;
+	/* its process ends by itself, or broke the protocol and is ended */
+	if (strcmp(reason, "closed") != 0) {
+		log_error("role killed role=%s pid=%d reason=\"channel: %s\"",
+		    names[role->kind], (int)role->pid, reason);
+		role_kill(role, SIGKILL);
+	}
+}
+
+/* In the child, between fork and exec. */
+static void __attribute__((noreturn))
+become(enum role_kind kind, int fd, pid_t parent)
+{
+	char *argv[] = { NULL, NULL, NULL, NULL, NULL };
+	static char program[] = "threatlistd", option[] = "--role", person[] = "-f";
+	char name[16];
+	sigset_t none;
+	int n = 0;
+
+	snprintf(name, sizeof(name), "%s", names[kind]);
+	argv[n++] = program;
+	argv[n++] = option;
+	argv[n++] = name;
+	if (log_style() == LOG_STYLE_PERSON)
+		argv[n++] = person;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, kind == ROLE_REPORTER ? SIGTERM : SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	if (fd == CHANNEL_FD)
+		fcntl(fd, F_SETFD, 0);
+	else if (dup2(fd, CHANNEL_FD) < 0)
+		_exit(1);
+	execv("/proc/self/exe", argv);
+	_exit(127);
+}
+
+/* The first things a role hears. */
+static void
+brief(struct role *role)
+{
+	struct agent *agent = role->agent;
+	struct message message = { .type = MSG_CONF };
+
+	role_send(role, &message, agent->conf_fd);
+	message.type = MSG_FACTS;
+	message.u.facts = agent->facts;
+	role_send(role, &message, -1);
+	switch (role->kind) {
+	case ROLE_ENFORCER:
+		memset(&message, 0, sizeof(message));
+		message.type = MSG_MODE;
+		message.u.mode.order = agent->state.panic ? ORDER_PANIC :
+		    agent->state.purged ? ORDER_PURGE : ORDER_MODE;
+		message.u.mode.mode = agent_mode(agent);
+		role_send(role, &message, -1);
+		break;
+	case ROLE_REPORTER:
+		events_send_all(agent->events);
+		message.type = MSG_RECOUNT;
+		role_send(agent->roles[ROLE_ENFORCER], &message, -1);
+		break;
+	default:
+		break;
+	}
+	if (role->kind == ROLE_FEED)
+		sources_brief_feed(agent->sources);
+	else
+		sources_send_list(agent->sources, role);
+}
+
+int
+role_start(struct role *role)
+{
+	pid_t parent = getpid();
+	int fds[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+		return -errno;
+	role->pid = fork();
+	if (role->pid == 0)
+		become(role->kind, fds[1], parent);
+	error = errno;
+	close(fds[1]);
+	if (role->pid < 0) {
+		role->pid = 0;
+		close(fds[0]);
+		log_error("role not started role=%s error=\"%s\"", names[role->kind],
+		    strerror(error));
+		return -error;
+	}
+	role->channel = channel_new(role->agent->loop, fds[0], on_message, on_closed, role);
+	if (role->channel == NULL) {
+		error = errno;
+		close(fds[0]);
+		kill(role->pid, SIGKILL);
+		return -error;
+	}
+	role->started_ms = loop_now_ms();
+	role->wanted = role->kind != ROLE_FEED;
+	role->restart_now = false;
+	if (role->kind == ROLE_FEED)
+		loop_timer_start(role->agent->loop, role->limit, FEED_LIMIT_MS);
+	else
+		log_info("role started role=%s pid=%d", names[role->kind], (int)role->pid);
+	brief(role);
+	return 0;
+}
+
+static void
+ask_to_stop(struct role *role)
+{
+	struct message message = { .type = MSG_STOP };
+
+	if (role->pid == 0)
+		return;
+	if (role_send(role, &message, -1) != 0)
+		kill(role->pid, SIGKILL);
+	loop_timer_start(role->agent->loop, role->limit, STOP_LIMIT_MS);
+}
+
+void
+role_stop(struct role *role)
+{
+	role->wanted = false;
+	loop_timer_stop(role->again);
+	ask_to_stop(role);
+}
+
+void
+role_restart(struct role *role)
+{
+	role->restart_now = true;
+	if (role->pid == 0) {
+		start_again(role);
+	} else if (role->kind == ROLE_ENFORCER) {
+		/* its MSG_STOP may take the table away (on_stop); a closed channel never does */
+		channel_free(role->channel);
+		role->channel = NULL;
+		loop_timer_start(role->agent->loop, role->limit, STOP_LIMIT_MS);
+	} else {
+		ask_to_stop(role);
+	}
+}
+
+void
+role_kill(struct role *role, int signo)
+{
+	if (role->pid > 0)
+		kill(role->pid, signo);
+}
+
+bool
+role_running(const struct role *role)
+{
+	return role->pid > 0;
+}
+
+pid_t
+role_pid(const struct role *role)
+{
+	return role->pid;
+}
+
+unsigned int
+role_restarts(const struct role *role)
+{
+	return role->restarts;
+}
+
+const char *
+role_trouble(const struct role *role)
+{
+	return role->trouble;
+}
+
+int
+role_send(struct role *role, const struct message *message, int fd)
+{
+	if (role->channel == NULL)
+		return -EPIPE;
+	return channel_send(role->channel, message, fd);
+}
+
+static void
+describe_end(int status, char *text, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, size, "ended with code %d", WEXITSTATUS(status));
+}
+
+static void
+schedule_again(struct role *role, int status)
+{
+	bool reopen = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REOPEN;
+	int64_t delay;
+
+	if (loop_now_ms() - role->started_ms > STEADY_MS) {
+		role->backoff_ms = BACKOFF_FIRST_MS;
+		role->trouble[0] = '\0';
+	}
+	if (role->restart_now) {
+		delay = 0;
+	} else if (reopen) {
+		delay = REOPEN_MS;
+	} else {
+		delay = role->backoff_ms;
+		role->backoff_ms = delay * 2 < BACKOFF_MAX_MS ? delay * 2 : BACKOFF_MAX_MS;
+		role->restarts++;
+		describe_end(status, role->trouble, sizeof(role->trouble));
+		log_warn("role ended role=%s pid=%d how=\"%s\" again_in_ms=%lld",
+		    names[role->kind], (int)role->pid, role->trouble, (long long)delay);
+	}
+	loop_timer_start(role->agent->loop, role->again, delay);
+}
+
+static void
+role_ended(struct role *role, int status)
+{
+	char how[128] = "";
+
+	loop_timer_stop(role->limit);
+	/* what it said last is still in the socket */
+	if (role->kind == ROLE_FEED && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+		describe_end(status, how, sizeof(how));
+	if (role->wanted && !role->agent->stopping)
+		schedule_again(role, status);
+	role->pid = 0;
+	if (role->kind == ROLE_FEED) {
+		channel_drain(role->channel);
+		channel_free(role->channel);
+		role->channel = NULL;
+		sources_feed_ended(role->agent->sources, how);
+	}
+	if (role->channel != NULL) {
+		channel_drain(role->channel);
+		channel_free(role->channel);
+		role->channel = NULL;
+	}
+}
+
+void
+roles_reap(struct agent *agent)
+{
+	int status, i;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < ROLE_END; i++) {
+			if (agent->roles[i] != NULL && agent->roles[i]->pid == pid) {
+				role_ended(agent->roles[i], status);
+				break;
+			}
+		}
+	}
+}
+
+bool
+roles_stopped(const struct agent *agent)
+{
+	int i;
+
+	for (i = 0; i < ROLE_END; i++) {
+		if (agent->roles[i] != NULL && agent->roles[i]->pid > 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "threatlistd/enforce.h"
+
+#define STATE_FILE	"state"
+#define STATE_MAX	1024	/* bytes: some ten times what is written */
+
+static int
+write_all(int fd, const char *data, uint64_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+int
+file_replace(const char *dir, const char *name, const void *data, uint64_t size)
+{
+	char temporary[NAME_MAX + 1];
+	int dir_fd, fd = -1, error = 0;
+
+	if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	unlinkat(dir_fd, temporary, 0);
+	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		error = -errno;
+		goto out;
+	}
+	error = write_all(fd, data, size);
+	if (error == 0 && (fsync(fd) != 0 || renameat(dir_fd, temporary, dir_fd, name) != 0 ||
+	    fsync(dir_fd) != 0))
+		error = -errno;
+	if (error != 0)
+		unlinkat(dir_fd, temporary, 0);
+out:
+	if (fd >= 0)
+		close(fd);
+	close(dir_fd);
+	return error;
+}
+
+static const char *const mode_names[] = {
+	[ENFORCE_OFF] = "off", [ENFORCE_WATCH] = "watch", [ENFORCE_DROP] = "drop",
+};
+
+static int
+mode_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(mode_names) / sizeof(mode_names[0]); i++) {
+		if (strcmp(mode_names[i], name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool
+take_line(struct state *state, const char *line)
+{
+	char key[32], value[32];
+	int mode;
+
+	if (sscanf(line, "%31s = %31s", key, value) != 2)
+		return false;
+	if (strcmp(key, "panic") == 0)
+		state->panic = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "purged") == 0)
+		state->purged = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "mode") == 0 || strcmp(key, "conf_mode") == 0) {
+		mode = mode_by_name(value);
+		if (mode < 0)
+			return false;
+		if (key[0] == 'c') {
+			state->conf_mode = (uint8_t)mode;
+		} else {
+			state->mode = (uint8_t)mode;
+			state->has_mode = true;
+		}
+	} else {
+		return false;
+	}
+	return true;
+}
+
+int
+state_load(struct state *state, const char *state_dir)
+{
+	char path[PATH_MAX], text[STATE_MAX + 1], *at, *line;
+	ssize_t n;
+	int fd;
+
+	memset(state, 0, sizeof(*state));
+	snprintf(path, sizeof(path), "%s/" STATE_FILE, state_dir);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	n = read(fd, text, STATE_MAX);
+	close(fd);
+	if (n < 0)
+		return -EIO;
+	text[n] = '\0';
+	for (line = strtok_r(text, "\n", &at); line != NULL; line = strtok_r(NULL, "\n", &at)) {
+		if (!take_line(state, line)) {
+			memset(state, 0, sizeof(*state));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+int
+state_store(const struct state *state, const char *state_dir)
+{
+	char text[STATE_MAX];
+	int n = 0;
+
+	if (state->has_mode)
+		n = snprintf(text, sizeof(text), "mode = %s\nconf_mode = %s\n",
+		    mode_names[state->mode], mode_names[state->conf_mode]);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "panic = %s\npurged = %s\n",
+	    state->panic ? "yes" : "no", state->purged ? "yes" : "no");
+	return file_replace(state_dir, STATE_FILE, text, (uint64_t)n);
+}

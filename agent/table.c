@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "runtime/state.h"
+#include "threatlistd/enforce.h"
+
+static int
+exit_code(int error)
+{
+	return error == 0 ? 0 : error == -EPERM || error == -EACCES ? 4 : 1;
+}
+
+/* What was ordered must hold when an agent starts, too. */
+static int
+keep(const struct conf *conf, const struct state *state)
+{
+	int rc = state_store(state, conf->agent.state_dir);
+
+	if (rc == 0 || rc == -ENOENT)
+		return 0;	/* without a state dir there has been no agent here */
+	fprintf(stderr, "threatlistd: done, but not kept in %s: %s\n", conf->agent.state_dir,
+	    strerror(-rc));
+	return 1;
+}
+
+static int
+carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
+{
+	struct enforce_error error = { "" };
+	struct state state;
+	int rc;
+
+	state_load(&state, conf->agent.state_dir);
+	if (strcmp(order, "panic") == 0) {
+		rc = enforce_panic(enforce, &error);
+		state.panic = true;
+	} else if (strcmp(order, "resume") == 0) {
+		rc = enforce_resume(enforce, &error);
+		state.panic = state.purged = false;
+	} else {
+		rc = enforce_purge(enforce, &error);
+		state.purged = true;
+	}
+	if (rc != 0) {
+		fprintf(stderr, "threatlistd: %s: %s\n", order, error.text);
+		return exit_code(rc);
+	}
+	return keep(conf, &state);
+}
+
+int
+table_order(const struct conf *conf, const char *order)
+{
+	struct enforce_conf engine = { .mode = conf->enforce.mode };
+	struct enforce_error error = { "" };
+	struct enforce *enforce;
+	pid_t holder;
+	int rc;
+
+	if (strcmp(order, "panic") != 0 && strcmp(order, "resume") != 0 &&
+	    strcmp(order, "purge") != 0) {
+		fprintf(stderr, "threatlistd: --table takes panic, resume or purge, not %s\n", order);
+		return 2;
+	}
+	if (geteuid() != 0) {
+		fprintf(stderr, "threatlistd: --table is for root\n");
+		return 4;
+	}
+	rc = lock_run_dir(conf->agent.run_dir, &holder);
+	if (rc == -EBUSY) {
+		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
+		    (int)holder, order);
+		return 1;
+	}
+	if (rc != 0) {
+		/* a lock is for agents; lifting rules must work on a broken disk, too */
+		fprintf(stderr, "threatlistd: no lock in %s (%s), going on\n", conf->agent.run_dir,
+		    strerror(-rc));
+	}
+	if (lock_namespace() == -EBUSY) {
+		fprintf(stderr, "threatlistd: an agent with another run directory runs here\n");
+		return 1;
+	}
+	rc = enforce_open(&enforce, &engine, &error);
+	if (rc != 0) {
+		fprintf(stderr, "threatlistd: %s\n", error.text);
+		return exit_code(rc);
+	}
+	rc = carry_out(conf, order, enforce);
+	enforce_free(enforce);
+	return rc;
+}
