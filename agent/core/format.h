@@ -36,7 +36,8 @@ enum format_note {
 	NOTE_TRUSTED,		/* entry touched by a trusted list (counted at compile) */
 	NOTE_END
 };
-const char *format_note_text(enum format_note note);	/* "hostBits", "mapped", "notPublic", "trusted" */
+/* "hostBits", "mapped", "notPublic", "trusted" */
+const char *format_note_text(enum format_note note);
 
 struct format_reject {
 	uint32_t line;

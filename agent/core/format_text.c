@@ -31,7 +31,8 @@ read_line(struct entries *entries, struct format_report *report, const char *tex
 	if (end == start)
 		return 0;
 	if (len > TEXT_LINE_MAX) {
-		format_reject(report, line, "line longer than 4096 bytes", text + start, len - start);
+		format_reject(report, line, "line longer than 4096 bytes", text + start,
+		    len - start);
 		return 0;
 	}
 	return format_take(entries, report, line, text + start, end - start);

@@ -342,7 +342,8 @@ builder_finish(struct builder *builder, const struct list_source *sources, size_
 		    offsetof(struct list_source, hash));
 	put(bytes, 0, &head, sizeof(head));
 	if (error == 0)
-		error = image_checksum(bytes, head.size, bytes + offsetof(struct image_head, checksum));
+		error = image_checksum(bytes, head.size,
+		    bytes + offsetof(struct image_head, checksum));
 	if (error != 0) {
 		free(bytes);
 		return error;

@@ -75,7 +75,7 @@ check_checksum(const struct sections *image, struct list_error *err)
 	uint8_t checksum[LIST_HASH_LEN];
 
 	if (image_checksum(image->bytes, image->size, checksum) != 0)
-		return image_refuse(err, "list image: no memory for the checksum");
+		return image_refuse(err, "image: no memory for the checksum");
 	if (memcmp(checksum, image->head->checksum, sizeof(checksum)) != 0)
 		return image_refuse(err, "list image has a wrong checksum");
 	return 0;
@@ -138,10 +138,10 @@ check_sources(const struct sections *image, struct list_error *err)
 		const struct list_source *source = &image->sources[i];
 
 		if (!name_is_good(source->name))
-			return image_refuse(err, "list image: name of source %u is not printable", i);
+			return image_refuse(err, "image: name of source %u is not printable", i);
 		if (source->role > LIST_TRUSTED || source->action > LIST_DROP ||
 		    !all_zero(source->pad, sizeof(source->pad)))
-			return image_refuse(err, "list image: source %u has an unknown role or action", i);
+			return image_refuse(err, "image: source %u has an unknown role or action", i);
 	}
 	return 0;
 }
@@ -186,12 +186,12 @@ check_attrs(const struct sections *image, struct list_error *err)
 		const struct list_attr *attr = &image->attrs[i];
 
 		if (attr->lists == 0 || (attr->lists & ~all) != 0)
-			return image_refuse(err, "list image: row %u names a source that is not there", i);
+			return image_refuse(err, "image: row %u names a source that is not there", i);
 		if (attr->action != highest_action(image, attr->lists))
-			return image_refuse(err, "list image: row %u has action %u, its sources have %u", i,
-			    attr->action, highest_action(image, attr->lists));
+			return image_refuse(err, "image: row %u has action %u, its sources have %u",
+			    i, attr->action, highest_action(image, attr->lists));
 		if (!entry_is_good(attr) || !all_zero(attr->pad, sizeof(attr->pad)))
-			return image_refuse(err, "list image: row %u has an impossible entry", i);
+			return image_refuse(err, "image: row %u has an impossible entry", i);
 	}
 	return 0;
 }
@@ -227,12 +227,12 @@ check_ranges4(const struct sections *image, struct list_error *err)
 		const struct list_range4 *range = &image->ranges4[i];
 
 		if (range->first > range->last || (i > 0 && range[-1].last >= range->first))
-			return image_refuse(err, "list image: IPv4 range %u is out of order", i);
+			return image_refuse(err, "image: IPv4 range %u is out of order", i);
 		if (range->attr >= image->head->nattrs)
-			return image_refuse(err, "list image: IPv4 range %u has row %u of %u", i, range->attr,
-			    image->head->nattrs);
+			return image_refuse(err, "image: IPv4 range %u has row %u of %u", i,
+			    range->attr, image->head->nattrs);
 		if (!entry_covers4(&image->attrs[range->attr], range))
-			return image_refuse(err, "list image: IPv4 range %u is not in its entry", i);
+			return image_refuse(err, "image: IPv4 range %u is not in its entry", i);
 	}
 	return 0;
 }
@@ -247,12 +247,12 @@ check_ranges6(const struct sections *image, struct list_error *err)
 
 		if (memcmp(range->first, range->last, 16) > 0 ||
 		    (i > 0 && memcmp(range[-1].last, range->first, 16) >= 0))
-			return image_refuse(err, "list image: IPv6 range %u is out of order", i);
+			return image_refuse(err, "image: IPv6 range %u is out of order", i);
 		if (range->attr >= image->head->nattrs)
-			return image_refuse(err, "list image: IPv6 range %u has row %u of %u", i, range->attr,
-			    image->head->nattrs);
+			return image_refuse(err, "image: IPv6 range %u has row %u of %u", i,
+			    range->attr, image->head->nattrs);
 		if (!entry_covers6(&image->attrs[range->attr], range))
-			return image_refuse(err, "list image: IPv6 range %u is not in its entry", i);
+			return image_refuse(err, "image: IPv6 range %u is not in its entry", i);
 	}
 	return 0;
 }

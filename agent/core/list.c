@@ -122,8 +122,8 @@ read_image(struct list *list, int fd, struct list_error *err)
 		if (n < 0)
 			return failed(err, "list image", errno);
 		if (n == 0)
-			return image_refuse(err, "list image was cut to %zu of %zu bytes while it was read",
-			    done, list->size);
+			return image_refuse(err, "list image ended after %zu of %zu bytes", done,
+			    list->size);
 		done += (size_t)n;
 	}
 	return 0;
@@ -140,8 +140,8 @@ check_fd(int fd, bool sealed, size_t *size, struct list_error *err)
 		if (seals < 0)
 			return image_refuse(err, "list image is not in a sealed memfd");
 		if ((seals & NEEDED_SEALS) != NEEDED_SEALS)
-			return image_refuse(err, "list image has seals %#x, it must have %#x", seals,
-			    NEEDED_SEALS);
+			return image_refuse(err, "list image has seals %#x, it must have %#x",
+			    (unsigned int)seals, (unsigned int)NEEDED_SEALS);
 	}
 	if (fstat(fd, &st) != 0)
 		return failed(err, "list image", errno);

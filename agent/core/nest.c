@@ -98,8 +98,9 @@ compare_v6(const void *left, const void *right, void *arg)
 {
 	const struct entries *entries = arg;
 	uint32_t a = ((const struct place *)left)->index, b = ((const struct place *)right)->index;
-	int order = memcmp(entries->v6[a].first, entries->v6[b].first, sizeof(entries->v6[a].first));
+	int order;
 
+	order = memcmp(entries->v6[a].first, entries->v6[b].first, sizeof(entries->v6[a].first));
 	return order != 0 ? order : (a > b) - (a < b);
 }
 
