@@ -80,8 +80,10 @@ struct msg_list {
 
 #define ETAG_MAX	256
 
+#define FETCH_NO_SOURCE	UINT32_MAX	/* only ask_facts */
+
 struct msg_fetch {
-	uint32_t source;	/* index in the config */
+	uint32_t source;	/* index in the config, or FETCH_NO_SOURCE */
 	uint32_t ask_facts;	/* non-zero: ask IMDS for host facts */
 	uint8_t have_hash;	/* hash is that of the image in force */
 	uint8_t pad[7];

@@ -260,6 +260,9 @@ read_key(struct builder *builder, const char *name, const char *value)
 	conf_value_allowed(key, allowed);
 	if (why[0] != '\0')
 		return wrong_here(builder, "%s is %s: %s", name, allowed, why);
+	/* a password in a URL stays out of the log */
+	if (strstr(value, "://") != NULL && strchr(value, '@') != NULL)
+		return wrong_here(builder, "%s is %s, not one with `@'", name, allowed);
 	return wrong_here(builder, "%s is %s, not `%.*s'", name, allowed, SHOWN_MAX, value);
 }
 

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The role that touches foreign bytes: takes the sources it was asked for,
+ * turns each into an image of its own and hands it to the parent, who judges
+ * it.  Lives for one refresh.
+ */
+#include "roles.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aws/imds.h"
+#include "feed/source.h"
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+#include "runtime/sandbox.h"
+#include "threatlistd/log.h"
+
+/* Body, entries, sorted copies and image of the largest list, and the libraries. */
+#define MEMORY_MAX	(UINT64_C(1) << 30)
+#define FLUSH_MS	5000	/* the parent reads at once, or is gone */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED	true
+#elif defined(__has_feature)
+#define SANITIZED	__has_feature(address_sanitizer)
+#else
+#define SANITIZED	false
+#endif
+
+struct feed {
+	struct loop *loop;
+	struct channel *channel;
+	struct conf *conf;
+	struct http *http;
+	struct msg_fetch asked[LIST_SOURCES_MAX];
+	size_t nasked;
+	bool ask_facts, done;
+	int code;			/* of the exit */
+};
+
+enum source_outcome
+source_failed(struct source_text *text, const char *fmt, ...)
+{
+	va_list args;
+	char *at;
+
+	va_start(args, fmt);
+	vsnprintf(text->reason, sizeof(text->reason), fmt, args);
+	va_end(args);
+	for (at = text->reason; *at != '\0'; at++) {
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	}
+	return SOURCE_FAILED;
+}
+
+static void
+end(struct feed *feed, int code)
+{
+	feed->code = code;
+	feed->done = true;
+	loop_stop(feed->loop);
+}
+
+static void
+copy_rejects(const struct format_report *report, struct msg_fetched *fetched)
+{
+	unsigned int i;
+
+	for (i = 0; i < report->nrejects && i < FETCH_REJECTS; i++) {
+		snprintf(fetched->rejects[i], sizeof(fetched->rejects[i]), "%" PRIu32 ": %s: %s",
+		    report->rejects[i].line, report->rejects[i].reason, report->rejects[i].text);
+	}
+}
+
+/* Why a text that was read is no list; SOURCE_READ if it is one. */
+static enum source_outcome
+judge_text(int error, const struct format_report *report, const struct msg_fetched *fetched,
+    struct source_text *text)
+{
+	const char *html = strncmp(text->content_type, "text/html", 9) == 0 ?
+	    " (it came as text/html)" : "";
+
+	if (text->size == 0)
+		return source_failed(text, "is empty");
+	if (error == -E2BIG)
+		return source_failed(text, "has more than %u entries", LIST_RANGES_MAX);
+	if (error == -ENOMEM)
+		return source_failed(text, "needs more memory than the feed may use");
+	if (error != 0 && report->rejected == 0)
+		return source_failed(text, "has no entry in %" PRIu64 " lines%s", report->lines, html);
+	if (error != 0)
+		return source_failed(text, "nothing acceptable in %" PRIu64 " lines%s; first rejected: "
+		    "line %s", report->lines, html, fetched->rejects[0]);
+	if (report->rejected > report->accepted)
+		return source_failed(text, "is mostly no list: %" PRIu64 " of %" PRIu64 " entries are "
+		    "rejected, at most half may be%s; first: line %s", report->rejected,
+		    report->rejected + report->accepted, html, fetched->rejects[0]);
+	return SOURCE_READ;
+}
+
+static enum source_outcome
+parse(const struct conf_source *source, struct source_text *text, struct entries *entries,
+    struct msg_fetched *fetched)
+{
+	struct format_report report;
+	enum source_outcome outcome;
+	unsigned int i;
+	int error;
+
+	memset(&report, 0, sizeof(report));
+	error = format_read(entries, source->format, text->data, text->size, &report);
+	fetched->bytes = text->size;
+	fetched->lines = report.lines;
+	fetched->entries = report.accepted;
+	fetched->rejected = report.rejected;
+	for (i = 0; i < NOTE_END; i++)
+		fetched->notes += report.notes[i];
+	copy_rejects(&report, fetched);
+	outcome = judge_text(error, &report, fetched, text);
+	/* the entries hold all of it */
+	free(text->data);
+	text->data = NULL;
+	return outcome;
+}
+
+/* The image as a descriptor, or SAME if it says what the one in force says. */
+static enum source_outcome
+seal(const struct image *image, const struct msg_fetch *last, struct source_text *text, int *fd)
+{
+	struct list_error err = { "" };
+	struct list *list;
+	bool same;
+
+	if (list_open_memory(&list, image->bytes, image->size, &err) != 0)
+		return source_failed(text, "its image is wrong: %s", err.text);
+	same = last->have_hash && memcmp(list_hash(list), last->hash, LIST_HASH_LEN) == 0;
+	list_free(list);
+	if (same)
+		return SOURCE_SAME;
+	*fd = memfd_with("list", image->bytes, image->size);
+	if (*fd < 0)
+		return source_failed(text, "cannot keep its image: %s", strerror(-*fd));
+	return SOURCE_READ;
+}
+
+static enum source_outcome
+compile(const struct conf_source *source, const struct msg_fetch *last, struct source_text *text,
+    struct msg_fetched *fetched, int *fd)
+{
+	struct list_source about = { .role = source->role, .action = source->action };
+	struct image image = { NULL, 0 };
+	struct entries *entries;
+	enum source_outcome outcome;
+	int error;
+
+	snprintf(about.name, sizeof(about.name), "%s", source->name);
+	entries = entries_new();
+	if (entries == NULL)
+		return source_failed(text, "out of memory");
+	outcome = parse(source, text, entries, fetched);
+	if (outcome != SOURCE_READ)
+		goto out;
+	error = compile_source(entries, &about, &image);
+	outcome = error != 0 ? source_failed(text, "cannot be compiled: %s", strerror(-error)) :
+	    seal(&image, last, text, fd);
+out:
+	image_free(&image);
+	entries_free(entries);
+	return outcome;
+}
+
+static void
+say(const struct conf_source *source, const struct msg_fetched *fetched)
+{
+	if (fetched->outcome == FETCH_FAILED) {
+		log_warn("list not taken source=%s took_ms=%" PRIu32 " error=%s", source->name,
+		    fetched->took_ms, fetched->reason);
+		return;
+	}
+	log_info("list fetched source=%s outcome=%s bytes=%" PRIu64 " entries=%" PRIu64
+	    " rejected=%" PRIu64 " took_ms=%" PRIu32, source->name,
+	    fetched->outcome == FETCH_NEW ? "new" : "same", fetched->bytes, fetched->entries,
+	    fetched->rejected, fetched->took_ms);
+}
+
+static void
+fetch(struct feed *feed, const struct msg_fetch *last)
+{
+	const struct conf_source *source = &feed->conf->sources[last->source];
+	const struct source_ask ask = { feed->conf, source, last, feed->http };
+	struct message answer = { .type = MSG_FETCHED };
+	struct msg_fetched *fetched = &answer.u.fetched;
+	struct source_text text = { .data = NULL };
+	int64_t began = loop_now_ms();
+	enum source_outcome outcome;
+	int fd = -1;
+
+	outcome = source->type == SOURCE_FILE ? source_file_read(&ask, &text) :
+	    source_https_read(&ask, &text);
+	if (outcome == SOURCE_READ)
+		outcome = compile(source, last, &text, fetched, &fd);
+	fetched->source = last->source;
+	fetched->outcome = outcome == SOURCE_READ ? FETCH_NEW : outcome == SOURCE_SAME ?
+	    FETCH_SAME : FETCH_FAILED;
+	fetched->took_ms = (uint32_t)(loop_now_ms() - began);
+	fetched->retry_after_s = text.retry_after_s;
+	if (outcome != SOURCE_FAILED) {
+		memcpy(fetched->etag, text.etag, sizeof(fetched->etag));
+		memcpy(fetched->last_modified, text.last_modified, sizeof(fetched->last_modified));
+	}
+	memcpy(fetched->reason, text.reason, sizeof(fetched->reason));
+	say(source, fetched);
+	if (channel_send(feed->channel, &answer, fd) != 0)
+		log_error("cannot answer source=%s", source->name);
+	if (fd >= 0)
+		close(fd);
+	free(text.data);
+}
+
+static void
+ask_facts(struct feed *feed)
+{
+	struct message found = { .type = MSG_HOST_FOUND };
+	char reason[IMDS_REASON_MAX];
+
+	if (!imds_is_wanted("/sys"))
+		return;
+	if (imds_read(feed->http, &found.u.facts, reason) != 0) {
+		log_warn("host facts not found error=%s", reason);
+		return;
+	}
+	log_info("host facts found id=%s region=%s", found.u.facts.instance_id,
+	    found.u.facts.region);
+	if (channel_send(feed->channel, &found, -1) != 0)
+		log_error("cannot pass on the host facts");
+}
+
+/* Blocks until all is done: nothing else is asked of this role, and SIGTERM ends it. */
+static void
+go(struct feed *feed)
+{
+	size_t i;
+
+	if (feed->ask_facts)
+		ask_facts(feed);
+	for (i = 0; i < feed->nasked; i++)
+		fetch(feed, &feed->asked[i]);
+	channel_flush(feed->channel, FLUSH_MS);
+	end(feed, 0);
+}
+
+static void
+take_conf(struct feed *feed, int fd)
+{
+	struct conf_error err = { "" };
+
+	conf_free(feed->conf);
+	feed->conf = NULL;
+	if (conf_from_fd(&feed->conf, fd, &err) != 0) {
+		log_error("config not taken error=%s", err.text);
+		end(feed, 1);
+	}
+}
+
+static void
+take_fetch(struct feed *feed, const struct msg_fetch *wanted)
+{
+	if (wanted->ask_facts)
+		feed->ask_facts = true;
+	if (wanted->source == FETCH_NO_SOURCE)
+		return;
+	if (feed->conf == NULL || wanted->source >= feed->conf->nsources ||
+	    feed->nasked == LIST_SOURCES_MAX) {
+		log_error("asked for source number %" PRIu32 ", which is not in the config",
+		    wanted->source);
+		end(feed, 1);
+		return;
+	}
+	feed->asked[feed->nasked++] = *wanted;
+}
+
+static void
+on_message(const struct message *message, int *fd, void *arg)
+{
+	struct feed *feed = arg;
+
+	if (feed->done)
+		return;
+	switch (message->type) {
+	case MSG_CONF:
+		take_conf(feed, *fd);
+		break;
+	case MSG_FETCH:
+		take_fetch(feed, &message->u.fetch);
+		break;
+	case MSG_GO:
+		go(feed);
+		break;
+	case MSG_STOP:
+		end(feed, 0);
+		break;
+	default:
+		/* facts, list and status questions go to every role; none is for this one */
+		break;
+	}
+}
+
+static void
+on_closed(const char *reason, void *arg)
+{
+	log_error("channel to the parent: %s", reason);
+	end(arg, 1);
+}
+
+/* 0 or -errno. */
+static int
+give_up_rights(void)
+{
+	int error = sandbox_begin();
+
+	if (error == 0)
+		error = sandbox_keep_capabilities(0);
+	if (error == 0 && !SANITIZED)
+		error = sandbox_limit_memory(MEMORY_MAX);
+	return error;
+}
+
+int
+feed_main(void)
+{
+	struct feed *feed = NULL;
+	int error, code = 1;
+
+	/* the resolver's thread needs no arena of its own, which counts as address space */
+	mallopt(M_ARENA_MAX, 1);
+	signal(SIGPIPE, SIG_IGN);
+	error = give_up_rights();
+	if (error != 0) {
+		log_error("cannot give up rights: %s", strerror(-error));
+		return 1;
+	}
+	feed = calloc(1, sizeof(*feed));
+	if (feed == NULL)
+		return 1;
+	feed->loop = loop_new();
+	feed->http = http_new();
+	if (feed->loop == NULL || feed->http == NULL) {
+		log_error("out of memory or descriptors");
+		goto out;
+	}
+	feed->channel = channel_new(feed->loop, CHANNEL_FD, on_message, on_closed, feed);
+	if (feed->channel == NULL)
+		goto out;
+	if (loop_run(feed->loop) == 0)
+		code = feed->code;
+out:
+	channel_free(feed->channel);
+	loop_free(feed->loop);
+	http_free(feed->http);
+	conf_free(feed->conf);
+	free(feed);
+	return code;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Where the bytes of a list come from: one function a type of source. */
+#ifndef FEED_SOURCE_H
+#define FEED_SOURCE_H
+
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+#include "runtime/http.h"
+
+struct source_ask {
+	const struct conf *conf;
+	const struct conf_source *source;
+	const struct msg_fetch *last;	/* validators of the list in force, if have_hash */
+	struct http *http;
+};
+
+enum source_outcome {
+	SOURCE_READ,		/* data is the whole list */
+	SOURCE_SAME,		/* as the validators said */
+	SOURCE_FAILED,		/* reason says why */
+};
+
+struct source_text {
+	void *data;		/* malloc'd */
+	size_t size;
+	char etag[ETAG_MAX];	/* empty: none */
+	char last_modified[64];
+	char content_type[64];	/* empty: not said */
+	uint32_t retry_after_s;
+	char reason[256];
+};
+
+/* *text is all zero before; the caller frees data in every case. */
+enum source_outcome source_file_read(const struct source_ask *ask, struct source_text *text);
+enum source_outcome source_https_read(const struct source_ask *ask, struct source_text *text);
+
+/* Fills reason; always SOURCE_FAILED. */
+enum source_outcome source_failed(struct source_text *text, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

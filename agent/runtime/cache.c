@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/durable.h"
+
+#define FOLDER		"lists"
+#define HASH_DIGITS	(2 * LIST_HASH_LEN)
+#define FROM_MAX	(HASH_DIGITS + ETAG_MAX + 64 + 8)	/* bytes of NAME.from */
+
+/* Names become file names.  The config allows no others; here it is made sure of. */
+static bool
+name_is_safe(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < LIST_NAME_MAX && name[0] != '.' && strchr(name, '/') == NULL;
+}
+
+static bool
+make_path(char path[static PATH_MAX], const char *state_dir, const char *name, const char *ending)
+{
+	return snprintf(path, PATH_MAX, "%s/" FOLDER "/%s%s", state_dir, name, ending) < PATH_MAX;
+}
+
+static void
+hash_text(const uint8_t *hash, char text[static HASH_DIGITS + 1])
+{
+	size_t i;
+
+	for (i = 0; i < LIST_HASH_LEN; i++)
+		snprintf(text + 2 * i, 3, "%02x", hash[i]);
+}
+
+/* The hash of an image that is going to be stored. */
+static int
+hash_of(const void *image, size_t size, char text[static HASH_DIGITS + 1])
+{
+	struct list_error err;
+	struct list *list;
+	int error = list_open_memory(&list, image, size, &err);
+
+	if (error == 0) {
+		hash_text(list_hash(list), text);
+		list_free(list);
+	}
+	return error;
+}
+
+int
+cache_store(const char *state_dir, const char *name, const void *image, size_t size,
+    const char *etag, const char *last_modified)
+{
+	char folder[PATH_MAX], file[LIST_NAME_MAX + 8], from[FROM_MAX], hash[HASH_DIGITS + 1];
+	int error, len;
+
+	if (!name_is_safe(name))
+		return -EINVAL;
+	if (!make_path(folder, state_dir, "", ""))
+		return -ENAMETOOLONG;
+	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	error = hash_of(image, size, hash);
+	if (error != 0)
+		return error;
+	snprintf(file, sizeof(file), "%s.list", name);
+	error = durable_replace(folder, file, image, size);
+	if (error != 0)
+		return error;
+	len = snprintf(from, sizeof(from), "%s\n%.*s\n%.*s\n", hash, ETAG_MAX - 1, etag, 63,
+	    last_modified);
+	snprintf(file, sizeof(file), "%s.from", name);
+	return durable_replace(folder, file, from, (size_t)len);
+}
+
+/* Takes the next line off *text; NULL when there is none. */
+static char *
+next_line(char **text)
+{
+	char *line = *text, *end = strchr(line, '\n');
+
+	if (end == NULL)
+		return NULL;
+	*end = '\0';
+	*text = end + 1;
+	return line;
+}
+
+/* Validators of exactly this image, or none. */
+static void
+load_from(const char *path, struct cache_copy *copy)
+{
+	char text[FROM_MAX], hash[HASH_DIGITS + 1], *at = text;
+	char *line, *etag, *last_modified;
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	hash_text(list_hash(copy->list), hash);
+	line = next_line(&at);
+	if (line == NULL || strcmp(line, hash) != 0)
+		return;
+	etag = next_line(&at);
+	last_modified = etag != NULL ? next_line(&at) : NULL;
+	if (last_modified == NULL || strlen(etag) >= sizeof(copy->etag) ||
+	    strlen(last_modified) >= sizeof(copy->last_modified))
+		return;
+	memcpy(copy->etag, etag, strlen(etag) + 1);
+	memcpy(copy->last_modified, last_modified, strlen(last_modified) + 1);
+}
+
+static int
+wrong(struct list_error *err, int error)
+{
+	snprintf(err->text, sizeof(err->text), "%s", strerror(-error));
+	return error;
+}
+
+int
+cache_load(const char *state_dir, const char *name, struct cache_copy *copy, struct list_error *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd, error;
+
+	memset(copy, 0, sizeof(*copy));
+	if (!name_is_safe(name))
+		return wrong(err, -EINVAL);
+	if (!make_path(path, state_dir, name, ".list"))
+		return wrong(err, -ENAMETOOLONG);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return wrong(err, -errno);
+	if (fstat(fd, &st) != 0)
+		error = wrong(err, -errno);
+	else if (!S_ISREG(st.st_mode))
+		error = wrong(err, -EINVAL);
+	else
+		error = list_open(&copy->list, fd, false, err);
+	close(fd);
+	if (error != 0)
+		return error;
+	copy->stored_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	if (make_path(path, state_dir, name, ".from"))
+		load_from(path, copy);
+	return 0;
+}
+
+int
+cache_forget(const char *state_dir, const char *name)
+{
+	char path[PATH_MAX];
+	int error = 0;
+
+	if (!name_is_safe(name))
+		return -EINVAL;
+	if (!make_path(path, state_dir, name, ".from"))
+		return -ENAMETOOLONG;
+	if (unlink(path) != 0 && errno != ENOENT)
+		error = -errno;
+	if (make_path(path, state_dir, name, ".list") && unlink(path) != 0 && errno != ENOENT)
+		error = -errno;
+	return error;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define NAME_BYTES	256	/* NAME_MAX and a NUL */
+
+static int
+write_all(int fd, const char *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* A new file with these bytes, on disk when it returns. */
+static int
+write_file(int dir, const char *name, const void *data, size_t size)
+{
+	int fd, error;
+
+	/* what a crash left behind */
+	unlinkat(dir, name, 0);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	error = write_all(fd, data, size);
+	if (error == 0 && fsync(fd) != 0)
+		error = -errno;
+	if (close(fd) != 0 && error == 0)
+		error = -errno;
+	return error;
+}
+
+int
+durable_replace(const char *dir, const char *name, const void *data, size_t size)
+{
+	char temp[NAME_BYTES];
+	int dir_fd, error;
+
+	if (snprintf(temp, sizeof(temp), ".%s.new", name) >= (int)sizeof(temp))
+		return -ENAMETOOLONG;
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	error = write_file(dir_fd, temp, data, size);
+	if (error == 0 && renameat(dir_fd, temp, dir_fd, name) != 0)
+		error = -errno;
+	if (error != 0)
+		unlinkat(dir_fd, temp, 0);
+	else if (fsync(dir_fd) != 0)
+		error = -errno;
+	close(dir_fd);
+	return error;
+}

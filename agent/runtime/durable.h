@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files that are whole after a crash: the old or the new one. */
+#ifndef RUNTIME_DURABLE_H
+#define RUNTIME_DURABLE_H
+
+#include <stddef.h>
+
+/*
+ * Replaces DIR/NAME by these bytes in one move (temporary file, fsync, rename,
+ * fsync of the directory), mode 0600.  0 or -errno; then the old file is
+ * untouched.  NAME has no slash.
+ */
+int durable_replace(const char *dir, const char *name, const void *data, size_t size);
+
+#endif
