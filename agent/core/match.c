@@ -121,7 +121,8 @@ first_32_bits(const uint8_t bytes[static 16])
 static size_t
 filter6_slot(const struct match *match, uint32_t net)
 {
-	return net * UINT32_C(2654435769) >> (32 - match->filter6_bits);	/* 2^32 / golden ratio */
+	/* 2^32 / golden ratio */
+	return net * UINT32_C(2654435769) >> (32 - match->filter6_bits);
 }
 
 static bool

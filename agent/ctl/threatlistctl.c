@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const struct command commands[] = {
+	{ "parse", ctl_parse, "reads list files and prints the minimal CIDR cover" },
 	{ NULL, NULL, NULL },
 };
 

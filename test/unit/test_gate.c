@@ -176,7 +176,8 @@ differences_are_counted(void **state)
 	struct one before, after;
 	uint64_t added, removed;
 
-	open_list(&before, LIST_THREAT, TEXTS("1.0.0.1", "2.0.0.0/8", "2a00::1", "255.255.255.255"));
+	open_list(&before, LIST_THREAT, TEXTS("1.0.0.1", "2.0.0.0/8", "2a00::1",
+	    "255.255.255.255"));
 	open_list(&after, LIST_THREAT, TEXTS("1.0.0.1", "2.0.0.0/9", "2a00::2", "2a00::4"));
 	list_difference(before.list, after.list, &added, &removed);
 	assert_int_equal(added, 3);
