@@ -23,6 +23,7 @@ struct ledger {
 	uint32_t *queue;		/* ring of keys to tell; each is in it at most once */
 	uint32_t queue_first, queue_n;
 	bool inherits, full;		/* full: no key to be had in this reading */
+	uint32_t elements, keys;	/* in use */
 	uint64_t dropped, refused;
 };
 
@@ -51,14 +52,17 @@ survey(struct ledger *ledger)
 	uint32_t i;
 
 	for (i = 0; i < rows->header->nelements; i++) {
-		if (rows->elements[i].used != 0)
-			ledger->references[rows->elements[i].key]++;
+		if (rows->elements[i].used == 0)
+			continue;
+		ledger->references[rows->elements[i].key]++;
+		ledger->elements++;
 	}
 	for (i = 0; i < rows->header->nkeys; i++) {
 		if (rows->keys[i].used == 0)
 			continue;
 		rows->keys[i].count.lists = 0;
 		rows->keys[i].count.generation = 0;
+		ledger->keys++;
 		enqueue(ledger, i);
 	}
 }
@@ -198,9 +202,11 @@ evict(struct ledger *ledger, int64_t before_ms)
 
 	/* downwards: the high-water mark follows the last ones */
 	for (i = rows->header->nkeys; i-- > 0; ) {
-		if (rows->keys[i].used != 0 && ledger->references[i] == 0 && !ledger->waits[i] &&
-		    rows->keys[i].count.last_ms < before_ms)
-			rows_drop_key(rows, i);
+		if (rows->keys[i].used == 0 || ledger->references[i] != 0 || ledger->waits[i] ||
+		    rows->keys[i].count.last_ms >= before_ms)
+			continue;
+		rows_drop_key(rows, i);
+		ledger->keys--;
 	}
 }
 
@@ -344,6 +350,8 @@ ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t
 		goto refuse;
 	add_up(ledger, reading, &element_row, &key_row.count, now_ms);
 	element_row.key = key;
+	ledger->elements += rows->elements[element].used == 0;
+	ledger->keys += rows->keys[key].used == 0;
 	rows_commit(rows, element, &element_row, key, &key_row);
 	if (before != ROWS_NONE)
 		ledger->references[before]--;
@@ -368,6 +376,7 @@ ledger_end(struct ledger *ledger)
 			continue;
 		ledger->references[rows->elements[i].key]--;
 		rows_drop_element(rows, i);
+		ledger->elements--;
 	}
 	ledger->inherits = false;
 }
@@ -468,14 +477,8 @@ ledger_send_all(struct ledger *ledger)
 void
 ledger_stat(const struct ledger *ledger, struct ledger_stat *stat)
 {
-	const struct rows_header *header = ledger->rows.header;
-	uint32_t i;
-
-	memset(stat, 0, sizeof(*stat));
-	for (i = 0; i < header->nelements; i++)
-		stat->elements += ledger->rows.elements[i].used != 0;
-	for (i = 0; i < header->nkeys; i++)
-		stat->keys += ledger->rows.keys[i].used != 0;
+	stat->elements = ledger->elements;
+	stat->keys = ledger->keys;
 	stat->unsent = ledger->queue_n;
 	stat->dropped = ledger->dropped;
 	stat->refused = ledger->refused;

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The enforcer role: keeps the list it was given last in the kernel, guards it
+ * there, and tells what the kernel counted.  One struct enforcer, owned by
+ * enforcer.c; lists.c, orders.c, guard.c and sweep.c are its parts.
+ */
+#ifndef ENFORCE_ENFORCER_H
+#define ENFORCE_ENFORCER_H
+
+#include "threatlistd/enforce.h"
+#include "threatlistd/finding.h"
+#include "threatlistd/list.h"
+#include "threatlistd/log.h"
+#include "enforce/ledger_file.h"
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+
+/* A list that was handed to the kernel, for looking up what it counted. */
+struct known_list {
+	struct list *list;	/* NULL: none */
+	uint64_t generation;
+};
+
+struct guard {
+	struct loop_timer *restore, *protect;
+	int64_t backoff_ms;	/* of the next try, 0: none has failed */
+	uint64_t restores;
+	struct enforce_change_info damage;	/* changes 0: none to repair */
+	int64_t damaged_ms, restored_ms;	/* loop_now_ms */
+	char trouble[200];	/* empty: none */
+	char protect_trouble[200];
+};
+
+/* Packets that were dropped without being counted to a remote: the seen sets were full. */
+struct overflow {
+	bool based;		/* the bases below hold */
+	uint64_t table_epoch;
+	uint8_t mode;
+	uint64_t base_drops, base_booked;
+	uint64_t worst;		/* the largest gap since the bases */
+	uint64_t before;	/* the gaps of earlier bases */
+};
+
+struct sweep {
+	struct loop_timer *timer;
+	struct ledger_file file;
+	struct overflow overflow;
+	struct log_limit failed, refused;
+	int64_t changed_ms;	/* loop_now_ms of the last reading that changed anything */
+	int64_t tidied_ms;
+	uint64_t changes;	/* bookings of the reading that goes on */
+	uint8_t mode;		/* enum enforce_mode of the table in this reading */
+	int64_t wall_ms;	/* of this reading */
+};
+
+struct enforcer {
+	struct loop *loop;
+	struct channel *channel;
+	struct conf *conf;	/* NULL: not told yet */
+	struct enforce *enforce;	/* NULL: the kernel cannot be had */
+	int exit_code;
+	uint8_t mode;		/* enum enforce_mode that is wanted */
+	bool panic, purged;	/* nothing is put back against these */
+	bool panic_found;	/* the table was dormant when we came */
+	struct known_list now, before;
+	struct loop_timer *forget_before;
+	bool in_force;		/* the kernel holds now, as far as we know */
+	int64_t last_change_ms;	/* wall clock, 0: never */
+	struct guard guard;
+	struct sweep sweep;
+};
+
+/* Works until MSG_STOP or the channel ends, then stops the loop.  fd is consumed.  NULL: errno. */
+struct enforcer *enforcer_new(struct loop *loop, int fd);
+void enforcer_free(struct enforcer *enforcer);
+int enforcer_exit_code(const struct enforcer *enforcer);
+
+/* Opens the kernel unless it is open.  0 or -errno. */
+int enforcer_engine(struct enforcer *enforcer, struct enforce_error *err);
+/* Never waits; what finds no room is said in the log. */
+void enforcer_send(struct enforcer *enforcer, const struct message *message);
+void enforcer_event(struct enforcer *enforcer, const struct event *event);
+
+/* lists.c: which list is in force. */
+void lists_take(struct enforcer *enforcer, const struct msg_list *message, int fd);
+/* Puts the list of now in the kernel, unless that is against an order.  0 or -errno. */
+int lists_apply(struct enforcer *enforcer, struct enforce_error *err);
+/* Tells the parent how it went. */
+void lists_tell(struct enforcer *enforcer, int error, int64_t took_ms, const char *reason);
+void lists_free(struct enforcer *enforcer);
+/* What the lists in hand say of an address; false: nothing. */
+bool lists_label(const struct enforcer *enforcer, const struct addr *addr,
+    struct ledger_label *label);
+
+/* orders.c */
+void orders_take(struct enforcer *enforcer, const struct msg_mode *order);
+/* Brings mode and panic of the table in line, and the table back where it is missing. */
+int orders_align(struct enforcer *enforcer, struct enforce_error *err);
+/* Lifts, counts, then deletes. */
+int orders_remove_table(struct enforcer *enforcer, struct enforce_error *err);
+
+/* guard.c: what others do to the table. */
+int guard_start(struct enforcer *enforcer);
+/* The list could not be put in force: tries again with back-off. */
+void guard_failed(struct enforcer *enforcer, const char *reason);
+/* It is in force, or need not be. */
+void guard_settled(struct enforcer *enforcer);
+void guard_stop(struct enforcer *enforcer);
+
+/* sweep.c: what the kernel counted. */
+int sweep_start(struct enforcer *enforcer);
+/* Reads the counters at once, under the mode that still holds. */
+void sweep_now(struct enforcer *enforcer);
+void sweep_send(struct enforcer *enforcer);
+/* After a change of list or mode: what was dropped is compared with what is counted anew. */
+void sweep_rebase(struct enforcer *enforcer);
+uint64_t sweep_overflow(const struct enforcer *enforcer);
+void sweep_stop(struct enforcer *enforcer);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What others do to the table and to the host's addresses, and what is done about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "enforce/enforcer.h"
+
+#define BACKOFF_MIN_MS	200
+#define BACKOFF_MAX_MS	(30 * 1000)
+#define AGAIN_MS	1000	/* damaged again within this: someone does it in a loop */
+#define DAMPED_MS	200	/* then it waits so long */
+#define SETTLE_MS	100	/* addresses and routes come in swarms */
+#define PROTECT_RETRY_MS	5000
+
+static void
+raise_change(struct enforcer *enforcer, enum event_name name,
+    const struct enforce_change_info *info, const char *reason)
+{
+	struct event event = { .name = (uint8_t)name, .pid = info->pid };
+
+	snprintf(event.program, sizeof(event.program), "%.31s", info->program);
+	snprintf(event.reason, sizeof(event.reason), "%.250s", reason);
+	enforcer_event(enforcer, &event);
+}
+
+void
+guard_failed(struct enforcer *enforcer, const char *reason)
+{
+	struct guard *guard = &enforcer->guard;
+
+	guard->backoff_ms = guard->backoff_ms == 0 ? BACKOFF_MIN_MS : guard->backoff_ms * 2;
+	if (guard->backoff_ms > BACKOFF_MAX_MS)
+		guard->backoff_ms = BACKOFF_MAX_MS;
+	snprintf(guard->trouble, sizeof(guard->trouble), "the list is not in force: %.170s",
+	    reason);
+	log_error("list not in force error=\"%s\" retry_ms=%lld", reason,
+	    (long long)guard->backoff_ms);
+	if (guard->restore != NULL)
+		loop_timer_start(enforcer->loop, guard->restore, guard->backoff_ms);
+}
+
+void
+guard_settled(struct enforcer *enforcer)
+{
+	struct guard *guard = &enforcer->guard;
+	char reason[200];
+
+	guard->backoff_ms = 0;
+	guard->trouble[0] = '\0';
+	if (guard->restore != NULL)
+		loop_timer_stop(guard->restore);
+	if (guard->damage.changes != 0 && enforcer->in_force) {
+		guard->restored_ms = loop_now_ms();
+		guard->restores++;
+		snprintf(reason, sizeof(reason), "%.63s was removed or changed, restored after %lld ms",
+		    guard->damage.what, (long long)(guard->restored_ms - guard->damaged_ms));
+		log_warn("table restored what=\"%s\" pid=%u program=\"%s\" took_ms=%lld",
+		    guard->damage.what, guard->damage.pid, guard->damage.program,
+		    (long long)(guard->restored_ms - guard->damaged_ms));
+		raise_change(enforcer, EVENT_TABLE_RESTORED, &guard->damage, reason);
+	}
+	memset(&guard->damage, 0, sizeof(guard->damage));
+}
+
+static void
+restore(void *arg)
+{
+	struct enforcer *enforcer = arg;
+	struct enforce_error err = { "" };
+
+	if (enforcer->now.list != NULL && !enforcer->in_force)
+		lists_apply(enforcer, &err);
+}
+
+static void
+damaged(struct enforcer *enforcer, const struct enforce_change_info *info)
+{
+	struct guard *guard = &enforcer->guard;
+	int64_t now = loop_now_ms();
+
+	/* not ours to have, or already being put back */
+	if (!enforcer->in_force)
+		return;
+	enforcer->in_force = false;
+	if (enforcer->panic) {
+		log_notice("table damaged in panic what=\"%s\"", info->what);
+		return;
+	}
+	guard->damage = *info;
+	guard->damaged_ms = now;
+	if (guard->restored_ms != 0 && now < guard->restored_ms + AGAIN_MS)
+		loop_timer_start(enforcer->loop, guard->restore, DAMPED_MS);
+	else
+		restore(enforcer);
+}
+
+static void
+panic_by_hand(struct enforcer *enforcer, const struct enforce_change_info *info, bool panic)
+{
+	enforcer->panic = panic;
+	log_notice("%s by hand pid=%u program=\"%s\"", panic ? "panic" : "resume", info->pid,
+	    info->program);
+	raise_change(enforcer, panic ? EVENT_PANIC : EVENT_RESUME, info, "by hand");
+}
+
+/* Events were lost or could not be read: what is there now has to tell. */
+static void
+look(struct enforcer *enforcer, int error)
+{
+	struct enforce_change_info info = { .what = "table" };
+	struct enforce_stat stat;
+
+	log_warn("events of the kernel lost error=\"%s\"", strerror(-error));
+	if (enforce_stat(enforcer->enforce, &stat, NULL) != 0)
+		return;
+	if (!stat.table)
+		damaged(enforcer, &info);
+	else if (stat.dormant != enforcer->panic)
+		panic_by_hand(enforcer, &info, stat.dormant);
+}
+
+static void
+on_event(int fd, uint32_t events, void *arg)
+{
+	struct enforcer *enforcer = arg;
+	struct enforce_change_info info;
+	int error;
+
+	memset(&info, 0, sizeof(info));
+	error = enforce_watch(enforcer->enforce, &info);
+	if (error != 0) {
+		look(enforcer, error);
+		return;
+	}
+	if ((info.changes & ENFORCE_CHANGE_PANIC) != 0 && !enforcer->panic)
+		panic_by_hand(enforcer, &info, true);
+	if ((info.changes & ENFORCE_CHANGE_RESUME) != 0 && enforcer->panic)
+		panic_by_hand(enforcer, &info, false);
+	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&
+	    !loop_timer_running(enforcer->guard.protect))
+		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
+	if ((info.changes & ENFORCE_CHANGE_DAMAGED) != 0)
+		damaged(enforcer, &info);
+}
+
+static void
+protect(void *arg)
+{
+	struct enforcer *enforcer = arg;
+	struct guard *guard = &enforcer->guard;
+	struct enforce_error err = { "" };
+	int error;
+
+	/* a table that is put in force protects what is there then */
+	if (!enforcer->in_force)
+		return;
+	error = enforce_protect(enforcer->enforce, &err);
+	guard->protect_trouble[0] = '\0';
+	if (error == 0)
+		return;
+	snprintf(guard->protect_trouble, sizeof(guard->protect_trouble),
+	    "own addresses may be cut off: %.160s", err.text);
+	log_error("protect sets not renewed error=\"%s\"", err.text);
+	loop_timer_start(enforcer->loop, guard->protect, PROTECT_RETRY_MS);
+}
+
+int
+guard_start(struct enforcer *enforcer)
+{
+	struct guard *guard = &enforcer->guard;
+
+	if (guard->restore == NULL)
+		guard->restore = loop_timer_new(enforcer->loop, restore, enforcer);
+	if (guard->protect == NULL)
+		guard->protect = loop_timer_new(enforcer->loop, protect, enforcer);
+	if (guard->restore == NULL || guard->protect == NULL)
+		return -ENOMEM;
+	return loop_add_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce), EPOLLIN,
+	    on_event, enforcer);
+}
+
+void
+guard_stop(struct enforcer *enforcer)
+{
+	if (enforcer->enforce != NULL)
+		loop_del_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce));
+	loop_timer_free(enforcer->loop, enforcer->guard.restore);
+	loop_timer_free(enforcer->loop, enforcer->guard.protect);
+}

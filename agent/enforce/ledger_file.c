@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "enforce/ledger_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "threatlistd/log.h"
+
+#define BOOT_ID_PATH	"/proc/sys/kernel/random/boot_id"
+
+static int
+read_boot_id(char boot_id[static LEDGER_BOOT_ID_MAX])
+{
+	ssize_t n;
+	int fd;
+
+	fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, boot_id, LEDGER_BOOT_ID_MAX - 1);
+	close(fd);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	boot_id[n] = '\0';
+	boot_id[strcspn(boot_id, "\n")] = '\0';
+	return 0;
+}
+
+/* Blocks are allocated before they are written: a full disk must not be a SIGBUS. */
+static int
+reserve_blocks(uint64_t offset, uint64_t size, void *arg)
+{
+	const struct ledger_file *file = arg;
+
+	return -posix_fallocate(file->fd, (off_t)offset, (off_t)size);
+}
+
+/* The file, locked, of the right size: any other is emptied first. */
+static int
+open_file(struct ledger_file *file, const char *path)
+{
+	struct stat stat;
+
+	file->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file->fd < 0)
+		return -errno;
+	if (fstat(file->fd, &stat) != 0)
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -EINVAL;
+	if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
+		return -errno;
+	if ((uint64_t)stat.st_size != file->size &&
+	    (ftruncate(file->fd, 0) != 0 || ftruncate(file->fd, (off_t)file->size) != 0))
+		return -errno;
+	return 0;
+}
+
+static int
+open_ledger(struct ledger_file *file, const char *boot_id)
+{
+	struct ledger_conf conf = {
+		.max_elements = LEDGER_ELEMENTS, .max_keys = LEDGER_KEYS, .boot_id = boot_id,
+		.reserve = file->fd >= 0 ? reserve_blocks : NULL, .reserve_arg = file,
+	};
+	const char *anew;
+	int error;
+
+	file->region = mmap(NULL, file->size, PROT_READ | PROT_WRITE, file->fd >= 0 ?
+	    MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, file->fd, 0);
+	if (file->region == MAP_FAILED) {
+		file->region = NULL;
+		return -errno;
+	}
+	conf.region = file->region;
+	if (getrandom(&conf.epoch, sizeof(conf.epoch), 0) < 0 ||
+	    getrandom(conf.seed, sizeof(conf.seed), 0) < 0)
+		return -errno;
+	error = ledger_open(&file->ledger, &conf, &anew);
+	if (error != 0)
+		return error;
+	file->anew = anew != NULL;
+	if (anew != NULL)
+		log_info("ledger begun reason=\"the one there is %s\"", anew);
+	return 0;
+}
+
+static int
+on_disk(struct ledger_file *file, const char *path)
+{
+	char boot_id[LEDGER_BOOT_ID_MAX];
+	int error;
+
+	error = read_boot_id(boot_id);
+	if (error == 0)
+		error = open_file(file, path);
+	if (error == 0)
+		error = open_ledger(file, boot_id);
+	if (error != 0)
+		ledger_file_close(file);
+	return error;
+}
+
+int
+ledger_file_open(struct ledger_file *file, const char *dir)
+{
+	char path[PATH_MAX];
+	int error = -ENAMETOOLONG;
+
+	memset(file, 0, sizeof(*file));
+	file->fd = -1;
+	file->size = ledger_size(LEDGER_ELEMENTS, LEDGER_KEYS);
+	if (snprintf(path, sizeof(path), "%s/ledger", dir) < (int)sizeof(path))
+		error = on_disk(file, path);
+	if (error == 0)
+		return 0;
+	snprintf(file->trouble, sizeof(file->trouble),
+	    "counts are kept in memory alone: %.120s/ledger: %s", dir, strerror(-error));
+	log_warn("ledger in memory alone path=%s error=\"%s\"", path, strerror(-error));
+	error = open_ledger(file, "");
+	if (error != 0)
+		ledger_file_close(file);
+	return error;
+}
+
+void
+ledger_file_close(struct ledger_file *file)
+{
+	ledger_free(file->ledger);
+	file->ledger = NULL;
+	if (file->region != NULL)
+		munmap(file->region, file->size);
+	file->region = NULL;
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mode, panic, resume, purge: what the operator says holds before anything else. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "enforce/enforcer.h"
+
+int
+orders_remove_table(struct enforcer *enforcer, struct enforce_error *err)
+{
+	/* lifting comes first and in one message; dormant, nothing more is counted */
+	enforce_panic(enforcer->enforce, NULL);
+	sweep_now(enforcer);
+	ledger_closed(enforcer->sweep.file.ledger);
+	return enforce_purge(enforcer->enforce, err);
+}
+
+int
+orders_align(struct enforcer *enforcer, struct enforce_error *err)
+{
+	struct enforce_stat stat;
+	int error;
+
+	error = enforce_stat(enforcer->enforce, &stat, err);
+	if (error != 0)
+		return error;
+	if (stat.table && stat.mode != enforcer->mode)
+		error = enforce_set_mode(enforcer->enforce, enforcer->mode, err);
+	if (error == 0 && stat.table && stat.dormant && !enforcer->panic)
+		error = enforce_resume(enforcer->enforce, err);
+	if (error == 0 && enforcer->now.list != NULL && (!stat.table || !enforcer->in_force))
+		error = lists_apply(enforcer, err);
+	return error;
+}
+
+static int
+change_mode(struct enforcer *enforcer, uint8_t mode, struct enforce_error *err)
+{
+	int error;
+
+	enforcer->mode = mode;
+	enforcer->purged = false;
+	/* what was counted until now was so under the old mode */
+	sweep_now(enforcer);
+	if (mode == ENFORCE_OFF) {
+		ledger_closed(enforcer->sweep.file.ledger);
+		enforcer->in_force = false;
+		return enforce_set_mode(enforcer->enforce, mode, err);
+	}
+	error = enforce_set_mode(enforcer->enforce, mode, err);
+	return error != 0 ? error : orders_align(enforcer, err);
+}
+
+/* The parent, who keeps what was ordered, may not know of a panic by hand. */
+static void
+tell_panic_found(struct enforcer *enforcer, uint8_t order)
+{
+	struct event event = { .name = EVENT_PANIC };
+
+	if (enforcer->panic_found && order == ORDER_MODE) {
+		log_notice("panic holds reason=\"the table was dormant before the agent came\"");
+		snprintf(event.reason, sizeof(event.reason), "by hand, before the agent came");
+		enforcer_event(enforcer, &event);
+	}
+	enforcer->panic_found = false;
+}
+
+static int
+obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
+{
+	switch (order->order) {
+	case ORDER_MODE:
+		return change_mode(enforcer, order->mode, err);
+	case ORDER_PANIC:
+		enforcer->panic = true;
+		return enforce_panic(enforcer->enforce, err);
+	case ORDER_RESUME:
+		enforcer->panic = enforcer->purged = false;
+		return enforcer->mode == ENFORCE_OFF ? 0 : orders_align(enforcer, err);
+	case ORDER_PURGE:
+		enforcer->purged = true;
+		enforcer->in_force = false;
+		return orders_remove_table(enforcer, err);
+	default:
+		snprintf(err->text, sizeof(err->text), "there is no order %u", order->order);
+		return -EINVAL;
+	}
+}
+
+static const char *
+order_name(uint8_t order)
+{
+	static const char *const names[] = {
+		[ORDER_MODE] = "mode", [ORDER_PANIC] = "panic", [ORDER_RESUME] = "resume",
+		[ORDER_PURGE] = "purge",
+	};
+
+	return order >= ORDER_MODE && order <= ORDER_PURGE ? names[order] : "unknown";
+}
+
+void
+orders_take(struct enforcer *enforcer, const struct msg_mode *order)
+{
+	struct message message = { .type = MSG_MODE_DONE };
+	struct enforce_error err = { "" };
+	int error = 0;
+
+	if (order->mode > ENFORCE_DROP) {
+		snprintf(err.text, sizeof(err.text), "there is no mode %u", order->mode);
+		error = -EINVAL;
+	}
+	if (error == 0)
+		error = enforcer_engine(enforcer, &err);
+	if (error == 0) {
+		tell_panic_found(enforcer, order->order);
+		error = obey(enforcer, order, &err);
+	}
+	sweep_rebase(enforcer);
+	if (error == 0)
+		enforcer->last_change_ms = loop_wall_ms();
+	log_notice("order done order=%s mode=%u error=\"%s\"", order_name(order->order),
+	    order->mode, error == 0 ? "none" : err.text);
+	if (order->token == 0)
+		return;
+	message.u.mode_done.token = order->token;
+	message.u.mode_done.error = error;
+	snprintf(message.u.mode_done.reason, sizeof(message.u.mode_done.reason), "%.250s",
+	    err.text);
+	enforcer_send(enforcer, &message);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The reading of the kernel's counters, again and again: often while there is
+ * something to see, less often when not, never so often that it costs more
+ * than its share of a core, and always within a second of a packet.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "enforce/enforcer.h"
+
+#define BUSY_MS		250	/* between readings while they change */
+#define IDLE_MS		500	/* and when nothing has changed for QUIET_MS */
+#define QUIET_MS	5000
+#define SLOWEST_MS	1000	/* from one reading's begin to the next one's */
+#define COST_SHARE	5	/* readings take at most one part in so many */
+#define FIRST_MS	1000	/* for the list to come first, so that remotes have names */
+#define TIDY_MS		(5 * 60 * 1000)
+#define LOG_EVERY_MS	(60 * 1000)
+
+void
+sweep_send(struct enforcer *enforcer)
+{
+	struct ledger *ledger = enforcer->sweep.file.ledger;
+	struct message message = { .type = MSG_COUNTS };
+	struct msg_counts *counts = &message.u.counts;
+
+	/* half the queue is for everything else that has to be said */
+	while (channel_queued(enforcer->channel) < CHANNEL_QUEUE_MAX / 2) {
+		memset(counts, 0, sizeof(*counts));
+		counts->n = ledger_unsent(ledger, counts->counts, CHANNEL_COUNTS);
+		if (counts->n == 0 || channel_send(enforcer->channel, &message, -1) != 0)
+			return;
+		ledger_sent(ledger, counts->n);
+	}
+}
+
+static uint8_t
+verdict_of(const struct enforcer *enforcer, const struct enforce_seen *seen, uint8_t action)
+{
+	if (seen->protect)
+		return VERDICT_PROTECTED;
+	if (seen->allow)
+		return VERDICT_ALLOWED;
+	if (enforcer->sweep.mode != ENFORCE_DROP || action == LIST_WATCH)
+		return VERDICT_WATCHED;
+	/* only senders on this side are told, a remote one is left to wait */
+	return action == LIST_REJECT && seen->dir == DIR_OUT ? VERDICT_REJECTED :
+	    VERDICT_DROPPED;
+}
+
+/* A remote that no list in hand names keeps what was known of it; of a stranger nothing is claimed. */
+static void
+label_of(const struct enforcer *enforcer, const struct enforce_seen *seen,
+    struct ledger_label *label)
+{
+	if (lists_label(enforcer, &seen->remote, label) ||
+	    ledger_known(enforcer->sweep.file.ledger, &seen->remote, seen->dir, label))
+		return;
+	memset(label, 0, sizeof(*label));
+	label->entry.first = label->entry.last = seen->remote;
+	label->action = LIST_WATCH;
+}
+
+static void
+take_seen(const struct enforce_seen *seen, void *arg)
+{
+	struct enforcer *enforcer = arg;
+	struct sweep *sweep = &enforcer->sweep;
+	struct ledger *ledger = sweep->file.ledger;
+	struct ledger_reading reading;
+	unsigned int skipped;
+
+	if (!ledger_changed(ledger, &seen->remote, seen->dir, seen->packets, seen->bytes))
+		return;
+	memset(&reading, 0, sizeof(reading));
+	reading.remote = seen->remote;
+	reading.dir = seen->dir;
+	reading.packets = seen->packets;
+	reading.bytes = seen->bytes;
+	label_of(enforcer, seen, &reading.label);
+	reading.verdict = verdict_of(enforcer, seen, reading.label.action);
+	if (!ledger_book(ledger, &reading, sweep->wall_ms) &&
+	    log_allowed(&sweep->refused, loop_now_ms(), LOG_EVERY_MS, &skipped))
+		log_warn("ledger full skipped=%u", skipped);
+	sweep->changes++;
+}
+
+void
+sweep_rebase(struct enforcer *enforcer)
+{
+	struct overflow *overflow = &enforcer->sweep.overflow;
+
+	overflow->before += overflow->worst;
+	overflow->worst = 0;
+	overflow->based = false;
+}
+
+uint64_t
+sweep_overflow(const struct enforcer *enforcer)
+{
+	return enforcer->sweep.overflow.before + enforcer->sweep.overflow.worst;
+}
+
+/*
+ * Every packet is counted to its remote before it is dropped, and the drops
+ * were read before the remotes were: more drops than bookings since a common
+ * base were dropped without a place in the seen sets.
+ */
+static void
+compare_drops(struct enforcer *enforcer, const struct enforce_stat *stat)
+{
+	struct overflow *overflow = &enforcer->sweep.overflow;
+	struct enforce_stat base;
+	struct ledger_stat booked;
+	uint64_t drops;
+
+	if (stat->mode != ENFORCE_DROP)
+		return;
+	ledger_stat(enforcer->sweep.file.ledger, &booked);
+	if (overflow->based && (overflow->table_epoch != stat->table_epoch ||
+	    stat->drops_packets < overflow->base_drops))
+		sweep_rebase(enforcer);
+	if (overflow->based) {
+		drops = stat->drops_packets - overflow->base_drops;
+		booked.dropped -= overflow->base_booked;
+		if (drops > booked.dropped && drops - booked.dropped > overflow->worst)
+			overflow->worst = drops - booked.dropped;
+		return;
+	}
+	/* read after the remotes: what came in between is booked and not in the base */
+	if (enforce_stat(enforcer->enforce, &base, NULL) != 0 || !base.table)
+		return;
+	overflow->based = true;
+	overflow->table_epoch = base.table_epoch;
+	overflow->base_drops = base.drops_packets;
+	overflow->base_booked = booked.dropped;
+}
+
+/* 0 or -errno; nothing to read is fine. */
+static int
+read_counters(struct enforcer *enforcer, struct enforce_error *err)
+{
+	struct sweep *sweep = &enforcer->sweep;
+	struct enforce_stat stat;
+	int error;
+
+	sweep->changes = 0;
+	if (enforcer->enforce == NULL)
+		return 0;
+	error = enforce_stat(enforcer->enforce, &stat, err);
+	if (error != 0 || !stat.table || stat.table_epoch == 0)
+		return error;
+	sweep->mode = stat.mode;
+	sweep->wall_ms = loop_wall_ms();
+	ledger_begin(sweep->file.ledger, stat.table_epoch);
+	error = enforce_read_seen(enforcer->enforce, take_seen, enforcer, err);
+	if (error != 0)
+		return error;
+	ledger_end(sweep->file.ledger);
+	compare_drops(enforcer, &stat);
+	return 0;
+}
+
+void
+sweep_now(struct enforcer *enforcer)
+{
+	struct sweep *sweep = &enforcer->sweep;
+	struct enforce_error err = { "" };
+	int64_t now = loop_now_ms();
+	unsigned int skipped;
+	int error;
+
+	error = read_counters(enforcer, &err);
+	/* gone between two calls, or changed under the reading: the next one will tell */
+	if (error != 0 && error != -ENOENT && error != -EINTR && error != -EAGAIN &&
+	    log_allowed(&sweep->failed, now, LOG_EVERY_MS, &skipped))
+		log_warn("counters not read error=\"%s\" skipped=%u", err.text, skipped);
+	if (sweep->changes > 0)
+		sweep->changed_ms = now;
+	if (now >= sweep->tidied_ms + TIDY_MS) {
+		ledger_tidy(sweep->file.ledger, loop_wall_ms());
+		sweep->tidied_ms = now;
+	}
+	sweep_send(enforcer);
+}
+
+/* Until the next reading, after one that took so long. */
+static int64_t
+pause_after(const struct sweep *sweep, int64_t now, int64_t took_ms)
+{
+	int64_t pause = now < sweep->changed_ms + QUIET_MS ? BUSY_MS : IDLE_MS;
+
+	if (pause < took_ms * (COST_SHARE - 1))
+		pause = took_ms * (COST_SHARE - 1);
+	if (pause > SLOWEST_MS - took_ms)
+		pause = SLOWEST_MS - took_ms;
+	return pause < BUSY_MS ? BUSY_MS : pause;
+}
+
+static void
+on_time(void *arg)
+{
+	struct enforcer *enforcer = arg;
+	int64_t begun = loop_now_ms(), now;
+
+	sweep_now(enforcer);
+	now = loop_now_ms();
+	loop_timer_start(enforcer->loop, enforcer->sweep.timer,
+	    pause_after(&enforcer->sweep, now, now - begun));
+}
+
+int
+sweep_start(struct enforcer *enforcer)
+{
+	struct sweep *sweep = &enforcer->sweep;
+	int error;
+
+	error = ledger_file_open(&sweep->file, enforcer->conf->agent.state_dir);
+	if (error != 0)
+		return error;
+	sweep->timer = loop_timer_new(enforcer->loop, on_time, enforcer);
+	if (sweep->timer == NULL)
+		return -ENOMEM;
+	sweep->changed_ms = -QUIET_MS;
+	sweep->tidied_ms = loop_now_ms();
+	loop_timer_start(enforcer->loop, sweep->timer, FIRST_MS);
+	return 0;
+}
+
+void
+sweep_stop(struct enforcer *enforcer)
+{
+	loop_timer_free(enforcer->loop, enforcer->sweep.timer);
+	ledger_file_close(&enforcer->sweep.file);
+}

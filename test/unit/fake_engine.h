@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The kernel behind enforce.h, played: what it holds, what it counts, what it refuses. */
+#ifndef TEST_FAKE_ENGINE_H
+#define TEST_FAKE_ENGINE_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "threatlistd/enforce.h"
+
+#define FAKE_SEEN_MAX	70000
+
+struct fake {
+	int open_error, apply_error, purge_error;	/* given by the next calls */
+	unsigned int opened, applied, purged, panicked, resumed, protected;
+	struct enforce_conf conf;
+	struct enforce_stat stat;
+	size_t ranges;		/* of the list in force */
+	struct enforce_seen *seen;
+	size_t nseen;
+	struct enforce_change_info change;
+	int event_fd;
+	bool open;
+};
+
+static struct fake fake;
+
+static inline void
+fake_reset(void)
+{
+	free(fake.seen);
+	memset(&fake, 0, sizeof(fake));
+	fake.seen = calloc(FAKE_SEEN_MAX, sizeof(*fake.seen));
+	fake.stat.table_epoch = 100;
+}
+
+static inline int
+fake_fail(int error, struct enforce_error *err)
+{
+	if (error != 0 && err != NULL)
+		snprintf(err->text, sizeof(err->text), "the kernel says %s", strerror(-error));
+	return error;
+}
+
+static inline void
+fake_drop_table(void)
+{
+	fake.stat.table = fake.stat.dormant = false;
+	fake.stat.drops_packets = 0;
+	fake.nseen = 0;
+	fake.ranges = 0;
+	fake.stat.table_epoch++;
+}
+
+/* Something happens in the kernel that is not our doing. */
+static inline void
+fake_event(unsigned int changes, const char *what)
+{
+	uint64_t one = 1;
+
+	fake.change.changes |= changes;
+	fake.change.pid = 4711;
+	snprintf(fake.change.program, sizeof(fake.change.program), "nft");
+	snprintf(fake.change.what, sizeof(fake.change.what), "%s", what);
+	(void)!write(fake.event_fd, &one, sizeof(one));
+}
+
+int
+enforce_open(struct enforce **enforce, const struct enforce_conf *conf, struct enforce_error *err)
+{
+	if (fake.open_error != 0)
+		return fake_fail(fake.open_error, err);
+	fake.conf = *conf;
+	fake.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	fake.opened++;
+	fake.open = true;
+	*enforce = (struct enforce *)(void *)&fake;
+	return 0;
+}
+
+void
+enforce_free(struct enforce *enforce)
+{
+	if (enforce == NULL)
+		return;
+	close(fake.event_fd);
+	fake.open = false;
+}
+
+int
+enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err)
+{
+	if (fake.apply_error != 0)
+		return fake_fail(fake.apply_error, err);
+	fake.applied++;
+	fake.stat.table = true;
+	fake.stat.mode = fake.conf.mode;
+	fake.ranges = list_nranges4(list) + list_nranges6(list);
+	return 0;
+}
+
+int
+enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err)
+{
+	fake.conf.mode = mode;
+	if (mode == ENFORCE_OFF)
+		fake_drop_table();
+	else if (fake.stat.table)
+		fake.stat.mode = mode;
+	return 0;
+}
+
+int
+enforce_panic(struct enforce *enforce, struct enforce_error *err)
+{
+	fake.panicked++;
+	fake.stat.dormant = fake.stat.table;
+	return 0;
+}
+
+int
+enforce_resume(struct enforce *enforce, struct enforce_error *err)
+{
+	fake.resumed++;
+	fake.stat.dormant = false;
+	return 0;
+}
+
+int
+enforce_purge(struct enforce *enforce, struct enforce_error *err)
+{
+	if (fake.purge_error != 0)
+		return fake_fail(fake.purge_error, err);
+	fake.purged++;
+	fake_drop_table();
+	return 0;
+}
+
+int
+enforce_protect(struct enforce *enforce, struct enforce_error *err)
+{
+	fake.protected++;
+	return 0;
+}
+
+int
+enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
+    struct enforce_error *err)
+{
+	check->listed = fake.ranges > 0 ? ENFORCE_YES : ENFORCE_NO;
+	check->protect = check->allow = ENFORCE_NO;
+	return 0;
+}
+
+int
+enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < fake.nseen; i++)
+		each(&fake.seen[i], arg);
+	return 0;
+}
+
+int
+enforce_watch_fd(const struct enforce *enforce)
+{
+	return fake.event_fd;
+}
+
+int
+enforce_watch(struct enforce *enforce, struct enforce_change_info *info)
+{
+	uint64_t events;
+
+	(void)!read(fake.event_fd, &events, sizeof(events));
+	*info = fake.change;
+	memset(&fake.change, 0, sizeof(fake.change));
+	return 0;
+}
+
+int
+enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_error *err)
+{
+	*stat = fake.stat;
+	return 0;
+}
+
+#endif
