@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/control.h"
+#include "runtime/passing.h"
 #include "status_json.h"
 #include "threatlistd/log.h"
 
@@ -64,29 +65,11 @@ hang_up(struct client *client)
 static void
 send_reply(int to, const struct control_reply *reply, int fd)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
 	struct control_reply copy = *reply;
-	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
-	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	copy.has_json = fd >= 0;
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		memset(&control, 0, sizeof(control));
-		head.msg_control = &control;
-		head.msg_controllen = sizeof(control.room);
-		cmsg = CMSG_FIRSTHDR(&head);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
 	/* a client that does not read its one answer has lost it */
-	(void)!sendmsg(to, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)passing_send(to, &copy, sizeof(copy), fd);
 }
 
 __attribute__((format(printf, 3, 4))) static void

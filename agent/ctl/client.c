@@ -14,6 +14,7 @@
 
 #include "ctl/command.h"
 #include "runtime/conf.h"
+#include "runtime/passing.h"
 
 #define CONF_PATH	"/etc/threatlistd/threatlistd.conf"
 #define DEFAULT_SOCKET	"/run/threatlistd/" CONTROL_SOCKET
@@ -119,31 +120,19 @@ read_json(int fd, struct client_answer *answer)
 static int
 receive(int from, struct client_answer *answer)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = &answer->reply, .iov_len = sizeof(answer->reply) };
-	struct msghdr head = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control.room),
-	};
 	struct pollfd ready = { .fd = from, .events = POLLIN };
-	struct cmsghdr *cmsg;
-	int fd = -1, rc = 0;
+	int fd, rc = 0;
 
 	if (poll(&ready, 1, ANSWER_LIMIT_MS) <= 0)
 		return -ETIMEDOUT;
-	if (recvmsg(from, &head, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(answer->reply))
-		return -EPIPE;
+	if (passing_receive(from, &answer->reply, sizeof(answer->reply), &fd, true) !=
+	    (ssize_t)sizeof(answer->reply))
+		rc = -EPIPE;
 	answer->reply.message[sizeof(answer->reply.message) - 1] = '\0';
-	cmsg = CMSG_FIRSTHDR(&head);
-	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	if (fd >= 0) {
+	if (rc == 0 && fd >= 0)
 		rc = read_json(fd, answer);
+	if (fd >= 0)
 		close(fd);
-	}
 	return rc;
 }
 

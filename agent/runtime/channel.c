@@ -9,8 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "runtime/passing.h"
 
 #define MESSAGES_AT_ONCE	64	/* then other fds get their turn */
 
@@ -235,36 +236,6 @@ destroy(struct channel *channel)
 	free(channel);
 }
 
-/* 0, -EAGAIN, or another -errno that means the end. */
-static int
-send_now(int to, const struct message *message, size_t size, int fd)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_len = size };
-	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	/* sendmsg only reads it */
-	memcpy(&iov.iov_base, &message, sizeof(iov.iov_base));
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		memset(&control, 0, sizeof(control));
-		head.msg_control = &control;
-		head.msg_controllen = sizeof(control.room);
-		cmsg = CMSG_FIRSTHDR(&head);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	if (sendmsg(to, &head, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		return 0;
-	return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-}
-
 static void
 write_queue(struct channel *channel)
 {
@@ -272,7 +243,7 @@ write_queue(struct channel *channel)
 	int error;
 
 	while ((waiting = STAILQ_FIRST(&channel->queue)) != NULL) {
-		error = send_now(channel->fd, &waiting->message, waiting->size, waiting->fd);
+		error = passing_send(channel->fd, &waiting->message, waiting->size, waiting->fd);
 		if (error == -EAGAIN)
 			return;
 		if (error != 0) {
@@ -288,62 +259,22 @@ write_queue(struct channel *channel)
 	loop_set_events(channel->loop, channel->fd, EPOLLIN);
 }
 
-/* Takes the one descriptor of a message; more than one is a breach, all closed. */
-static int
-take_fd(struct msghdr *head, bool *breach)
-{
-	struct cmsghdr *cmsg;
-	int fd = -1;
-
-	for (cmsg = CMSG_FIRSTHDR(head); cmsg != NULL; cmsg = CMSG_NXTHDR(head, cmsg)) {
-		size_t n, i;
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < n; i++) {
-			int one;
-
-			memcpy(&one, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(one));
-			if (fd < 0) {
-				fd = one;
-			} else {
-				close(one);
-				*breach = true;
-			}
-		}
-	}
-	return fd;
-}
-
 static bool
 read_one(struct channel *channel)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control;
 	struct message message;
-	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
-	struct msghdr head = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control.room),
-	};
 	const char *wrong;
-	bool breach = false;
 	ssize_t n;
 	int fd;
 
-	n = recvmsg(channel->fd, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	n = passing_receive(channel->fd, &message, sizeof(message), &fd, false);
+	if (n == -EAGAIN || n == -EINTR)
 		return false;
-	if (n <= 0) {
-		die(channel, n == 0 ? "closed" : strerror(errno));
+	if (n <= 0 && n != -EMSGSIZE) {
+		die(channel, n == 0 ? "closed" : strerror((int)-n));
 		return false;
 	}
-	fd = take_fd(&head, &breach);
-	wrong = breach || (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? "too large" :
-	    message_check(&message, (uint64_t)n, fd >= 0);
+	wrong = n == -EMSGSIZE ? "too large" : message_check(&message, (uint64_t)n, fd >= 0);
 	if (wrong != NULL)
 		die(channel, wrong);
 	else
@@ -419,7 +350,7 @@ channel_send(struct channel *channel, const struct message *message, int fd)
 	if (channel->dead || channel->freed)
 		return -EPIPE;
 	if (STAILQ_EMPTY(&channel->queue)) {
-		error = send_now(channel->fd, message, size, fd);
+		error = passing_send(channel->fd, message, size, fd);
 		if (error == 0)
 			return 0;
 		/* a dead peer is told of by its read side, in the loop */

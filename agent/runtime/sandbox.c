@@ -34,6 +34,18 @@ capabilities_get(struct __user_cap_data_struct data[2])
 	return syscall(SYS_capget, &head, data) == 0 ? 0 : -errno;
 }
 
+static void
+bound_capabilities(uint64_t mask)
+{
+	unsigned int i;
+
+	/* without CAP_SETPCAP this is refused, and needless: nothing is left to gain */
+	for (i = 0; i < CAPABILITIES_MAX; i++) {
+		if ((mask & (UINT64_C(1) << i)) == 0)
+			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	}
+}
+
 int
 sandbox_keep_capabilities(uint64_t mask)
 {
@@ -46,11 +58,7 @@ sandbox_keep_capabilities(uint64_t mask)
 	if (error != 0)
 		return error;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	for (i = 0; i < CAPABILITIES_MAX; i++) {
-		/* without CAP_SETPCAP this is refused, and needless: nothing is left to gain */
-		if ((mask & (UINT64_C(1) << i)) == 0)
-			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-	}
+	bound_capabilities(mask);
 	for (i = 0; i < 2; i++) {
 		uint32_t keep = (uint32_t)(mask >> (32 * i));
 
@@ -72,10 +80,7 @@ sandbox_hold_capabilities(uint64_t mask)
 	error = capabilities_get(data);
 	if (error != 0)
 		return error;
-	for (i = 0; i < CAPABILITIES_MAX; i++) {
-		if ((mask & (UINT64_C(1) << i)) == 0)
-			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-	}
+	bound_capabilities(mask);
 	for (i = 0; i < 2; i++) {
 		uint32_t keep = (uint32_t)(mask >> (32 * i));
 
