@@ -39,8 +39,10 @@ struct enforce;
 
 /*
  * Opens netlink and looks at what is there: a table of ours from an earlier run
- * is taken over as it is (its members are read back lazily, at the next apply).
- * Changes nothing in the kernel.  -EPERM names the capability that is missing.
+ * is taken over as it is; the next apply loads its sets anew under their other
+ * names, without a gap.  Changes nothing in the kernel.  A kernel that refuses
+ * log statements is enforced on without them: logged, and seen in enforce_stat.
+ * -EPERM names the capability that is missing.
  */
 int enforce_open(struct enforce **enforce, const struct enforce_conf *conf,
     struct enforce_error *err);
@@ -51,20 +53,26 @@ void enforce_free(struct enforce *enforce);
 /*
  * Puts a list in force: make before break, all or nothing.  Afterwards the
  * kernel holds exactly this list; on failure exactly the old one (or the union,
- * until the next apply finishes or undoes it).  Keeps its own reference to
- * nothing of list except through the arrays it copies.
- * A panic (dormant table) is kept.
+ * until the next apply finishes or undoes it).  Keeps nothing of list but its
+ * own copy of the members.  A panic (dormant table) is kept, also when the
+ * table has to be made anew.  With ENFORCE_OFF nothing is done.
  */
 int enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err);
 
-/* Changes the mode in one small transaction.  ENFORCE_OFF removes the table. */
+/*
+ * Changes the mode in one small transaction.  ENFORCE_OFF removes the table;
+ * after a way back from it, enforce_apply makes a new one.
+ */
 int enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err);
 
-/* Lifts everything in one message (dormant table), and puts it back. */
+/*
+ * Lifts everything in one message (dormant table), and puts it back.  Without a
+ * table they only say how the next one is made.
+ */
 int enforce_panic(struct enforce *enforce, struct enforce_error *err);
 int enforce_resume(struct enforce *enforce, struct enforce_error *err);
 
-/* Deletes the table; no table is no error. */
+/* Deletes the table; no table is no error.  The mode stays: enforce_apply makes a new one. */
 int enforce_purge(struct enforce *enforce, struct enforce_error *err);
 
 /* Recomputes the protect sets from addresses and routes of the host and applies the difference. */
@@ -86,7 +94,10 @@ int enforce_check(struct enforce *enforce, const struct addr *addr, struct enfor
 
 /*
  * One reading of the seen sets.  each() is called for every remote with the
- * cumulative values of its element and whether it is protected or allowed.
+ * cumulative values of its element and whether it is protected or allowed; twice
+ * when somebody's transaction interrupted the reading: the later one is truer.
+ * Elements expire an hour after their last packet: a remote that comes back
+ * then starts from zero within the same table_epoch.
  */
 struct enforce_seen {
 	struct addr remote;
@@ -129,7 +140,10 @@ struct enforce_stat {
 	bool dormant;
 	uint8_t mode;			/* enum enforce_mode in the kernel */
 	uint32_t generation;		/* nftables' generation id after our last change */
-	uint64_t drops_packets, drops_bytes;	/* of the verdict chain, since the table exists */
+	bool log;			/* rules have log statements; false: not wanted, or refused */
+	uint64_t drops_packets, drops_bytes;	/* dropped and rejected, since the table exists */
+	uint64_t watched_packets, protected_packets, allowed_packets;	/* listed and passed */
+	uint64_t seen_overflow;		/* packets of listed remotes that found a seen set full */
 	uint32_t nsets;
 	struct enforce_set_stat sets[ENFORCE_SETS_MAX];
 	uint64_t table_epoch;		/* changes whenever the seen counters started anew */

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
+
+#include "change.h"
+#include "elements.h"
+#include "readback.h"
+
+#define SWITCH_RETRIES		100	/* other programs' transactions in between */
+#define SHRINK_FACTOR		8u	/* a hash so many times too large is made anew */
+#define SAMPLES			8u	/* members looked up before the rules refer to a new set */
+
+enum action {
+	ACTION_KEEP,
+	ACTION_EDIT,		/* a hash that stays */
+	ACTION_MAKE,		/* a new set under the other name */
+	ACTION_REMOVE,		/* no longer needed */
+};
+
+struct edit {
+	enum action action;
+	bool switched;		/* the rules are to use the new state of it */
+	uint8_t turn;		/* of the set to make */
+	uint32_t size;
+	struct keys come, gone;	/* of a hash that stays or (come only) is made as a union */
+};
+
+struct change {
+	struct enforce *enforce;
+	struct split *target;
+	struct enforce_error *err;
+	struct edit edits[SET_TURNS];
+	bool switching;		/* the rules change */
+	bool had[SET_TURNS][2];	/* the sets in use before */
+	uint32_t generation;	/* nftables' own, when all was looked at … */
+	uint32_t commits;	/* … and our count of transactions then */
+	struct batch batch;
+};
+
+static bool
+is_listed(unsigned int set)
+{
+	return set < set_of(CLASS_WATCH, SHAPE_HOSTS, 0) || set >= SET_TOP(0);
+}
+
+static bool
+is_protect(unsigned int set)
+{
+	return set >= set_of(CLASS_PROTECT, SHAPE_HOSTS, 0) && set < SET_TOP(0);
+}
+
+/* Hosts of watch and reject: what they say of a host must be there before it is listed. */
+static bool
+is_action_hosts(unsigned int set)
+{
+	return !is_listed(set) && !is_protect(set) && !set_info(set)->ranges;
+}
+
+/* The hosts of a table are there even when empty: an admin looks for them. */
+static bool
+is_wanted(unsigned int set, const struct keys *keys)
+{
+	return keys->n > 0 || set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4) ||
+	    set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6);
+}
+
+static int
+commit_at(struct change *change, uint32_t generation, const char *what)
+{
+	struct enforce *enforce = change->enforce;
+	int error;
+
+	error = kernel_commit(enforce->kernel, &change->batch, generation, what, change->err);
+	batch_reset(&change->batch);
+	return error;
+}
+
+static int
+commit(struct change *change, const char *what)
+{
+	return commit_at(change, 0, what);
+}
+
+static void
+mark_generation(struct change *change)
+{
+	change->commits = kernel_commits(change->enforce->kernel);
+	change->generation = kernel_generation(change->enforce->kernel);
+}
+
+/* What nftables' generation is if nobody but us committed anything since it was marked. */
+static uint32_t
+expected_generation(const struct change *change)
+{
+	return change->generation + kernel_commits(change->enforce->kernel) - change->commits;
+}
+
+/* --- before: the table, and which set has which turn ---------------------------------- */
+
+static int
+make_table(struct change *change)
+{
+	struct enforce *enforce = change->enforce;
+	struct table_state state;
+	unsigned int family;
+	bool fresh = !enforce->table;
+	int error;
+
+	if (enforce->table && enforce->fixtures)
+		return 0;
+	if (fresh)
+		table_create(&change->batch, enforce->dormant);
+	table_counters(&change->batch);
+	fixtures_create(&change->batch);
+	for (family = 0; fresh && family < FAMILY_END; family++)
+		elements_add(&change->batch, fixture_name(FIXTURE_ALLOW4 + family),
+		    &enforce->allow[family], 0, enforce->allow[family].n);
+	error = commit(change, "making the table");
+	if (error != 0)
+		return error;
+	error = readback_table(enforce->kernel, &state);
+	if (error != 0 || !state.exists)
+		return enforce_fail(change->err, error != 0 ? error : -ENOENT,
+		    "reading the table", NULL);
+	enforce->table = enforce->fixtures = true;
+	enforce->handle = state.handle;
+	return 0;
+}
+
+/* Which of two sets the rules refer to: the one that cannot be deleted. */
+static int
+settle_turn(struct change *change, unsigned int set)
+{
+	struct turn *turn = &change->enforce->sets[set];
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < 2; i++) {
+		set_delete(&change->batch, set_info(set)->names[i]);
+		error = commit(change, set_info(set)->names[i]);
+		if (error == 0 || error == -ENOENT) {
+			turn->turn = (uint8_t)!i;
+			return 0;
+		}
+		if (error != -EBUSY)
+			return error;
+	}
+	return error;
+}
+
+/*
+ * What an earlier run or a failed change left: sets under both names.  Where
+ * it is known which one is in use the other goes.
+ */
+static int
+settle_turns(struct change *change)
+{
+	struct enforce *enforce = change->enforce;
+	struct set_state state;
+	unsigned int set;
+	int error;
+
+	error = readback_sets(enforce->kernel, &state);
+	if (error != 0)
+		return enforce_fail(change->err, error, "reading the sets", NULL);
+	for (set = 0; set < SET_TURNS; set++) {
+		struct turn *turn = &enforce->sets[set];
+		const bool *there = state.turns[set];
+
+		if (!enforce->turns_sure || (turn->present && !there[turn->turn])) {
+			turn->known = false;
+			turn->present = there[0] || there[1];
+			turn->turn = there[0] ? 0 : 1;
+			if (there[0] && there[1]) {
+				error = settle_turn(change, set);
+				if (error != 0)
+					return error;
+			}
+		} else if (there[!turn->turn] || (there[0] && !turn->present)) {
+			/* with nothing in use both names may be left over */
+			if (there[!turn->turn])
+				set_delete(&change->batch, set_info(set)->names[!turn->turn]);
+			if (there[turn->turn] && !turn->present)
+				set_delete(&change->batch, set_info(set)->names[turn->turn]);
+		}
+	}
+	error = commit(change, "deleting what a failed change left");
+	if (error == 0)
+		enforce->turns_sure = true;
+	return error;
+}
+
+/* --- the plan ------------------------------------------------------------------------- */
+
+/* Can the hash be edited in place?  *budget are the bytes left for edits. */
+static bool
+can_edit(const struct turn *turn, unsigned int set, const struct keys *keys, size_t *budget)
+{
+	size_t gone, come, bytes;
+
+	if (set_info(set)->ranges || turn->size / SHRINK_FACTOR > set_size_for(keys->n))
+		return false;
+	keys_compare(&turn->keys, keys, &gone, &come);
+	bytes = elements_size(keys, gone + come);
+	if (turn->keys.n + come > turn->size || bytes > *budget)
+		return false;
+	*budget -= bytes;
+	return true;
+}
+
+static bool
+same_keys(const struct keys *a, const struct keys *b)
+{
+	return a->n == b->n && (a->n == 0 ||
+	    memcmp(a->bytes, b->bytes, a->n * keys_item_size(a)) == 0);
+}
+
+static int
+plan_set(struct change *change, unsigned int set, size_t *budget)
+{
+	struct turn *turn = &change->enforce->sets[set];
+	const struct keys *keys = &change->target->keys[set];
+	struct edit *edit = &change->edits[set];
+	int error = 0;
+
+	if (!is_wanted(set, keys)) {
+		edit->action = turn->present ? ACTION_REMOVE : ACTION_KEEP;
+	} else if (turn->present && turn->known && same_keys(&turn->keys, keys)) {
+		edit->action = ACTION_KEEP;
+	} else if (turn->present && turn->known && can_edit(turn, set, keys, budget)) {
+		edit->action = ACTION_EDIT;
+		error = keys_minus(&edit->come, keys, &turn->keys);
+		if (error == 0)
+			error = keys_minus(&edit->gone, &turn->keys, keys);
+	} else {
+		edit->action = ACTION_MAKE;
+		edit->turn = turn->present ? !turn->turn : 0;
+		/* kept a while: what the rules may still find by the lists' old state */
+		if (is_action_hosts(set) && turn->present && turn->known)
+			error = keys_minus(&edit->gone, &turn->keys, keys);
+		edit->size = set_size_for(keys->n + edit->gone.n);
+	}
+	if (error == 0 && (edit->action == ACTION_MAKE || edit->action == ACTION_REMOVE))
+		change->switching = true;
+	return error == 0 ? 0 : enforce_fail(change->err, error, "comparing lists", NULL);
+}
+
+/* --- 1: new sets ---------------------------------------------------------------------- */
+
+/* Fills a set that no rule knows, in as many transactions as it takes. */
+static int
+fill(struct change *change, const char *name, const struct keys *keys)
+{
+	struct kernel *kernel = change->enforce->kernel;
+	size_t from = 0, to, most = kernel_batch_max(kernel) / elements_size(keys, 1);
+	int error;
+
+	/* some room for what stands around the elements of each message */
+	most -= most / 64 + 1;
+	while (from < keys->n) {
+		to = keys->n - from > most ? from + most : keys->n;
+		elements_add(&change->batch, name, keys, from, to);
+		error = commit(change, name);
+		if (error != 0)
+			return error;
+		from = to;
+	}
+	return 0;
+}
+
+static int
+make_sets(struct change *change)
+{
+	unsigned int set;
+	int error;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		if (change->edits[set].action == ACTION_MAKE)
+			set_create(&change->batch, set, change->edits[set].turn,
+			    change->edits[set].size);
+	}
+	error = commit(change, "making sets");
+	for (set = 0; set < SET_TURNS && error == 0; set++) {
+		const struct edit *edit = &change->edits[set];
+
+		if (edit->action != ACTION_MAKE)
+			continue;
+		error = fill(change, set_info(set)->names[edit->turn],
+		    &change->target->keys[set]);
+		if (error == 0)
+			error = fill(change, set_info(set)->names[edit->turn], &edit->gone);
+	}
+	return error;
+}
+
+/* --- 3: the switch -------------------------------------------------------------------- */
+
+/* Is what the rules are to refer to still as we made it? */
+static int
+check_made(struct change *change)
+{
+	struct enforce *enforce = change->enforce;
+	struct table_state state;
+	unsigned int set;
+	size_t i;
+	int error;
+
+	error = readback_table(enforce->kernel, &state);
+	if (error == 0 && (!state.exists || state.handle != enforce->handle))
+		error = -ENOENT;
+	for (set = 0; set < SET_TURNS && error == 0; set++) {
+		const struct keys *keys = &change->target->keys[set];
+		const struct edit *edit = &change->edits[set];
+
+		if (edit->action != ACTION_MAKE)
+			continue;
+		for (i = 0; i < SAMPLES && i < keys->n; i++) {
+			int has = readback_has(enforce->kernel,
+			    set_info(set)->names[edit->turn],
+			    keys_item(keys, i * (keys->n / SAMPLES) % keys->n),
+			    keys->key_size);
+
+			if (has <= 0)
+				error = has < 0 ? has : -ENOENT;
+		}
+	}
+	return error == 0 ? 0 : enforce_fail(change->err, error,
+	    "someone took away what was just made", NULL);
+}
+
+/* The rules with every set that is marked in its new state, the others in the old one. */
+static void
+put_rules(struct change *change)
+{
+	struct rule_plan plan;
+	unsigned int set;
+
+	engine_plan(change->enforce, &plan);
+	for (set = 0; set < SET_TURNS; set++) {
+		const struct edit *edit = &change->edits[set];
+
+		if (!edit->switched)
+			continue;
+		if (edit->action == ACTION_MAKE)
+			plan.set[set] = set_info(set)->names[edit->turn];
+		else if (edit->action == ACTION_REMOVE)
+			plan.set[set] = NULL;
+	}
+	table_rules(&change->batch, &plan);
+}
+
+/* After a switch: the engine's own idea of what is in use follows. */
+static void
+take_over(struct change *change)
+{
+	unsigned int set;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		struct turn *turn = &change->enforce->sets[set];
+		struct edit *edit = &change->edits[set];
+
+		if (!edit->switched)
+			continue;
+		if (edit->action == ACTION_MAKE) {
+			/* the name in use before is deleted in the last step */
+			turn->present = true;
+			turn->turn = edit->turn;
+			turn->size = edit->size;
+		} else if (edit->action == ACTION_REMOVE) {
+			turn->present = false;
+		}
+		turn->known = false;
+	}
+}
+
+/*
+ * Commits the rules only if nobody else committed anything since all was
+ * looked at; otherwise looks whether that concerned us and tries again.
+ */
+static int
+switch_rules(struct change *change)
+{
+	struct enforce *enforce = change->enforce;
+	struct rules_state state;
+	int error = -ERESTART, gone, try;
+
+	for (try = 0; try < SWITCH_RETRIES && error == -ERESTART; try++) {
+		put_rules(change);
+		error = commit_at(change, expected_generation(change), "switching the rules");
+		if (error != -ERESTART)
+			break;
+		mark_generation(change);
+		gone = check_made(change);
+		if (gone != 0)
+			return gone;
+	}
+	if (error != 0)
+		return error;
+	take_over(change);
+	enforce->rules = true;
+	enforce->rules_mark = readback_rules(enforce->kernel, &state) == 0 ? state.mark : 0;
+	return 0;
+}
+
+/* --- 2 and 4: hashes that stay -------------------------------------------------------- */
+
+static void
+put_edits(struct change *change, bool listed, bool come, bool gone)
+{
+	unsigned int set;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		struct edit *edit = &change->edits[set];
+		const char *name;
+
+		if (is_listed(set) != listed)
+			continue;
+		name = set_info(set)->names[edit->action == ACTION_MAKE ? edit->turn :
+		    change->enforce->sets[set].turn];
+		if (come && edit->action == ACTION_EDIT)
+			elements_add(&change->batch, name, &edit->come, 0, edit->come.n);
+		if (gone && edit->action != ACTION_KEEP)
+			elements_delete(&change->batch, name, &edit->gone, 0, edit->gone.n);
+		if (edit->action == ACTION_EDIT)
+			change->enforce->sets[set].known = false;
+	}
+}
+
+static void
+put_deletes(struct change *change)
+{
+	unsigned int set, turn;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		const struct turn *now = &change->enforce->sets[set];
+
+		for (turn = 0; turn < 2; turn++) {
+			if (change->had[set][turn] && (!now->present || now->turn != turn))
+				set_delete(&change->batch, set_info(set)->names[turn]);
+		}
+	}
+}
+
+/* What judges hosts must be in the rules before what is judged, unless there are no rules yet. */
+static int
+switch_judges(struct change *change)
+{
+	unsigned int set;
+	bool any = false;
+	int error;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		struct edit *edit = &change->edits[set];
+
+		edit->switched = edit->action == ACTION_MAKE &&
+		    (is_action_hosts(set) || is_protect(set));
+		any |= edit->switched;
+	}
+	put_edits(change, false, true, false);
+	error = commit(change, "adding what lists say of hosts");
+	return error == 0 && any && change->enforce->rules ? switch_rules(change) : error;
+}
+
+static int
+change_by_switch(struct change *change)
+{
+	unsigned int set;
+	int error;
+
+	error = switch_judges(change);
+	if (error != 0)
+		return error;
+	put_edits(change, true, true, false);
+	error = commit(change, "adding hosts");
+	if (error != 0)
+		return error;
+	for (set = 0; set < SET_TURNS; set++)
+		change->edits[set].switched = change->edits[set].action != ACTION_KEEP;
+	error = switch_rules(change);
+	if (error != 0)
+		return error;
+	kernel_settle();
+	put_edits(change, true, false, true);
+	put_deletes(change);
+	return commit(change, "removing what left the list");
+}
+
+static int
+change_in_place(struct change *change)
+{
+	put_edits(change, false, true, false);
+	put_edits(change, true, true, true);
+	return commit(change, "changing hosts");
+}
+
+/* --- the whole ------------------------------------------------------------------------ */
+
+/* Everything went well: the target is what the sets hold. */
+static void
+finish(struct change *change, unsigned int from, unsigned int to)
+{
+	unsigned int set;
+
+	for (set = from; set < to; set++) {
+		struct turn *turn = &change->enforce->sets[set];
+
+		if (change->edits[set].action == ACTION_KEEP)
+			continue;
+		keys_move(&turn->keys, &change->target->keys[set]);
+		turn->known = turn->present;
+	}
+}
+
+static int
+run(struct change *change, unsigned int from, unsigned int to)
+{
+	struct enforce *enforce = change->enforce;
+	size_t budget = kernel_batch_max(enforce->kernel) / 2;
+	unsigned int set;
+	int error;
+
+	error = make_table(change);
+	if (error == 0)
+		error = settle_turns(change);
+	for (set = from; set < to && error == 0; set++)
+		error = plan_set(change, set, &budget);
+	for (set = 0; set < SET_TURNS; set++) {
+		if (enforce->sets[set].present)
+			change->had[set][enforce->sets[set].turn] = true;
+	}
+	mark_generation(change);
+	if (error == 0)
+		error = make_sets(change);
+	if (error != 0)
+		return error;
+	if (change->switching || !enforce->rules)
+		error = change_by_switch(change);
+	else
+		error = change_in_place(change);
+	if (error != 0)
+		return error;
+	/* a packet on its way may have found a host and not yet what its list says */
+	put_edits(change, false, false, true);
+	if (!batch_empty(&change->batch))
+		kernel_settle();
+	error = commit(change, "removing what lists said of hosts");
+	if (error == 0)
+		finish(change, from, to);
+	return error;
+}
+
+int
+change_sets(struct enforce *enforce, struct split *target, unsigned int from, unsigned int to,
+    struct enforce_error *err)
+{
+	struct change change = { .enforce = enforce, .target = target, .err = err };
+	unsigned int set;
+	int error;
+
+	batch_init(&change.batch);
+	for (set = 0; set < SET_TURNS; set++) {
+		keys_init(&change.edits[set].come, set_info(set)->key_size,
+		    set_info(set)->ranges);
+		keys_init(&change.edits[set].gone, set_info(set)->key_size,
+		    set_info(set)->ranges);
+	}
+	error = run(&change, from, to);
+	for (set = 0; set < SET_TURNS; set++) {
+		keys_fini(&change.edits[set].come);
+		keys_fini(&change.edits[set].gone);
+	}
+	batch_fini(&change.batch);
+	/* a load's memory goes back to the system at once */
+	malloc_trim(0);
+	return error;
+}

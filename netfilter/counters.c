@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reading: what the kernel counted, and what its sets say of an address. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "elements.h"
+#include "engine.h"
+#include "readback.h"
+
+struct reading {
+	const struct enforce *enforce;
+	unsigned int family;
+	uint8_t dir;
+	enforce_seen_fn *each;
+	void *arg;
+};
+
+static bool
+is_protected(const struct enforce *enforce, unsigned int family, const uint8_t *key)
+{
+	const struct turn *sets = enforce->sets;
+
+	return keys_contain(&sets[set_of(CLASS_PROTECT, SHAPE_HOSTS, family)].keys, key) ||
+	    keys_contain(&sets[set_of(CLASS_PROTECT, SHAPE_NETS, family)].keys, key);
+}
+
+static void
+take_seen(const struct element *element, void *arg)
+{
+	struct reading *reading = arg;
+	struct enforce_seen seen = {
+		.dir = reading->dir,
+		.packets = element->packets,
+		.bytes = element->bytes,
+	};
+
+	if (element->key_size != (reading->family == FAMILY_V4 ? 4u : 16u))
+		return;
+	seen.remote.family = reading->family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
+	memcpy(seen.remote.bytes, element->key, element->key_size);
+	seen.protect = is_protected(reading->enforce, reading->family, element->key);
+	seen.allow = keys_contain(&reading->enforce->allow[reading->family], element->key);
+	reading->each(&seen, reading->arg);
+}
+
+static void
+take_message(const struct nlmsghdr *nlh, void *arg)
+{
+	elements_read(nlh, take_seen, arg);
+}
+
+int
+enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err)
+{
+	static const struct { enum set_fixture set; unsigned int family; uint8_t dir; } sets[] = {
+		{ FIXTURE_SEEN_IN4, FAMILY_V4, DIR_IN }, { FIXTURE_SEEN_IN6, FAMILY_V6, DIR_IN },
+		{ FIXTURE_SEEN_OUT4, FAMILY_V4, DIR_OUT },
+		{ FIXTURE_SEEN_OUT6, FAMILY_V6, DIR_OUT },
+	};
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	size_t i;
+
+	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		struct reading reading = { enforce, sets[i].family, sets[i].dir, each, arg };
+		struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+		int error;
+
+		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
+		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, fixture_name(sets[i].set));
+		error = kernel_ask(enforce->kernel, nlh, take_message, NULL, &reading);
+		if (error != 0 && error != -ENOENT)
+			return enforce_fail(err, error, fixture_name(sets[i].set), NULL);
+	}
+	return 0;
+}
+
+static void
+merge_answer(uint8_t *answer, int has)
+{
+	if (has > 0)
+		*answer = ENFORCE_YES;
+	else if (has < 0 && *answer != ENFORCE_YES)
+		*answer = ENFORCE_UNKNOWN;
+}
+
+/* The names that may be in use: the one that is, or both before the first apply. */
+static void
+check_class(struct enforce *enforce, enum set_class class, unsigned int family,
+    const uint8_t *key, uint8_t *answer)
+{
+	unsigned int shape, name;
+
+	*answer = ENFORCE_NO;
+	for (shape = 0; shape < SHAPE_END; shape++) {
+		unsigned int set = set_of(class, (enum set_shape)shape, family);
+		const struct turn *turn = &enforce->sets[set];
+
+		for (name = 0; name < 2; name++) {
+			if (enforce->turns_sure && (!turn->present || turn->turn != name))
+				continue;
+			merge_answer(answer, readback_has(enforce->kernel,
+			    set_info(set)->names[name], key, set_info(set)->key_size));
+		}
+	}
+}
+
+int
+enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
+    struct enforce_error *err)
+{
+	unsigned int family = addr->family == ADDR_V4 ? FAMILY_V4 : FAMILY_V6;
+	struct table_state state;
+	int error;
+
+	memset(check, 0, sizeof(*check));
+	error = readback_table(enforce->kernel, &state);
+	if (error != 0 || !state.exists)
+		return error == 0 ? 0 : enforce_fail(err, error, "asking for the table", NULL);
+	check_class(enforce, CLASS_LISTED, family, addr->bytes, &check->listed);
+	check_class(enforce, CLASS_PROTECT, family, addr->bytes, &check->protect);
+	check->allow = ENFORCE_NO;
+	merge_answer(&check->allow, readback_has(enforce->kernel,
+	    fixture_name(FIXTURE_ALLOW4 + family), addr->bytes, addr_bits(addr->family) / 8));
+	return 0;
+}
+
+static void
+stat_sets(const struct enforce *enforce, struct enforce_stat *stat)
+{
+	unsigned int set;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		const struct turn *turn = &enforce->sets[set];
+		struct enforce_set_stat *entry = &stat->sets[stat->nsets];
+
+		if (!turn->present || stat->nsets == ENFORCE_SETS_MAX)
+			continue;
+		snprintf(entry->name, sizeof(entry->name), "%s", set_info(set)->names[turn->turn]);
+		entry->entries = turn->keys.n;
+		stat->nsets++;
+	}
+}
+
+int
+enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_error *err)
+{
+	struct counter_state counters;
+	struct table_state table;
+	struct rules_state rules;
+	int error;
+
+	memset(stat, 0, sizeof(*stat));
+	stat->log = enforce->log;
+	stat->generation = enforce->generation;
+	error = readback_table(enforce->kernel, &table);
+	if (error != 0)
+		return enforce_fail(err, error, "asking for the table", NULL);
+	if (!table.exists)
+		return 0;
+	error = readback_counters(enforce->kernel, &counters);
+	if (error == 0)
+		error = readback_rules(enforce->kernel, &rules);
+	if (error != 0)
+		return enforce_fail(err, error, "asking for rules and counters", NULL);
+	stat->table = true;
+	stat->dormant = table.dormant;
+	stat->mode = rules.drops ? ENFORCE_DROP : ENFORCE_WATCH;
+	stat->drops_packets = counters.packets[COUNTER_DROPPED] +
+	    counters.packets[COUNTER_REJECTED];
+	stat->drops_bytes = counters.bytes[COUNTER_DROPPED] + counters.bytes[COUNTER_REJECTED];
+	stat->watched_packets = counters.packets[COUNTER_WATCHED];
+	stat->protected_packets = counters.packets[COUNTER_PROTECTED];
+	stat->allowed_packets = counters.packets[COUNTER_ALLOWED];
+	stat->seen_overflow = counters.packets[COUNTER_OVERFLOW];
+	stat->table_epoch = enforce->boot ^ (table.handle * 0x9e3779b97f4a7c15u);
+	stat_sets(enforce, stat);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Set elements as raw attributes: objects of libnftnl would cost twice the
+ * time of a load.
+ */
+#ifndef NETFILTER_ELEMENTS_H
+#define NETFILTER_ELEMENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "keys.h"
+
+/* Bytes in a batch that n members take, about. */
+size_t elements_size(const struct keys *keys, size_t n);
+
+/* Appends messages that add or delete the members [from, to). */
+void elements_add(struct batch *batch, const char *set, const struct keys *keys, size_t from,
+    size_t to);
+void elements_delete(struct batch *batch, const char *set, const struct keys *keys, size_t from,
+    size_t to);
+
+/* Puts table, set and one key into a question of type NFT_MSG_GETSETELEM. */
+void element_put_key(struct nlmsghdr *nlh, const char *set, const uint8_t *key, size_t size);
+
+/* What an answer says of each element. */
+struct element {
+	const uint8_t *key;
+	size_t key_size;
+	uint32_t flags;			/* NFT_SET_ELEM_… */
+	uint64_t packets, bytes;	/* of its counter */
+};
+typedef void element_fn(const struct element *element, void *arg);
+void elements_read(const struct nlmsghdr *nlh, element_fn *each, void *arg);
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "threatlistd/enforce.h"
+#include "threatlistd/log.h"
+#include "change.h"
+#include "engine.h"
+#include "protect.h"
+#include "readback.h"
+#include "watch.h"
+
+void
+engine_forget(struct enforce *enforce)
+{
+	unsigned int set;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		struct turn *turn = &enforce->sets[set];
+
+		keys_fini(&turn->keys);
+		turn->present = turn->known = false;
+		turn->turn = 0;
+		turn->size = 0;
+	}
+	enforce->table = enforce->fixtures = enforce->turns_sure = enforce->rules = false;
+	enforce->handle = 0;
+}
+
+int
+engine_look(struct enforce *enforce, struct enforce_error *err)
+{
+	struct table_state state;
+	int error;
+
+	error = readback_table(enforce->kernel, &state);
+	if (error != 0)
+		return enforce_fail(err, error, "looking for the table", NULL);
+	if (enforce->table && (!state.exists || state.handle != enforce->handle))
+		engine_forget(enforce);
+	if (!state.exists)
+		return 0;
+	if (enforce->table) {
+		watch_dormant(enforce, state.dormant);
+	} else {
+		enforce->table = true;
+		enforce->dormant = state.dormant;
+		enforce->handle = state.handle;
+		error = engine_read_allow(enforce);
+		if (error != 0)
+			return enforce_fail(err, error, "reading allow4 and allow6", NULL);
+	}
+	return 0;
+}
+
+int
+engine_read_allow(struct enforce *enforce)
+{
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		struct keys now;
+		int error;
+
+		keys_init(&now, enforce->allow[family].key_size, true);
+		error = readback_ranges(enforce->kernel, fixture_name(FIXTURE_ALLOW4 + family),
+		    &now);
+		if (error == 0)
+			keys_move(&enforce->allow[family], &now);
+		keys_fini(&now);
+		/* a set that somebody deleted leaves the exceptions as they were */
+		if (error != 0 && error != -ENOENT)
+			return error;
+	}
+	return 0;
+}
+
+void
+engine_plan(const struct enforce *enforce, struct rule_plan *plan)
+{
+	unsigned int set;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->mode = enforce->mode;
+	plan->log = enforce->log;
+	plan->nflog_group = enforce->nflog_group;
+	for (set = 0; set < SET_TURNS; set++) {
+		const struct turn *turn = &enforce->sets[set];
+
+		plan->set[set] = turn->present ? set_info(set)->names[turn->turn] : NULL;
+	}
+}
+
+/* Which boot this is: numbers of tables begin anew with each. */
+static uint64_t
+read_boot(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	unsigned int a = 0, b = 0, c = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%8x-%4x-%4x", &a, &b, &c) != 3)
+		a = b = c = 0;
+	fclose(file);
+	return (uint64_t)a << 32 | (uint64_t)b << 16 | c;
+}
+
+/*
+ * Log statements need nfnetlink_log: a kernel without it refuses whole rules,
+ * and a list is enforced without them just as well.
+ */
+static void
+probe_log(struct enforce *enforce)
+{
+	struct enforce_error reason = { "" };
+	struct batch batch;
+
+	batch_init(&batch);
+	table_log_probe(&batch, enforce->table, enforce->nflog_group);
+	if (kernel_validate(enforce->kernel, &batch, "log statements", &reason) != 0) {
+		enforce->log = false;
+		log_warn("enforcing without log statements: error=\"%s\"", reason.text);
+	}
+	batch_fini(&batch);
+}
+
+static int
+copy_conf(struct enforce *enforce, const struct enforce_conf *conf)
+{
+	unsigned int set;
+
+	enforce->mode = conf->mode;
+	enforce->log = conf->log;
+	enforce->nflog_group = conf->nflog_group;
+	enforce->boot = read_boot();
+	for (set = 0; set < SET_TURNS; set++)
+		keys_init(&enforce->sets[set].keys, set_info(set)->key_size,
+		    set_info(set)->ranges);
+	keys_init(&enforce->allow[FAMILY_V4], 4, true);
+	keys_init(&enforce->allow[FAMILY_V6], 16, true);
+	if (conf->nadmin == 0)
+		return 0;
+	enforce->admin = malloc(conf->nadmin * sizeof(*enforce->admin));
+	if (enforce->admin == NULL)
+		return -ENOMEM;
+	memcpy(enforce->admin, conf->admin, conf->nadmin * sizeof(*enforce->admin));
+	enforce->nadmin = conf->nadmin;
+	return 0;
+}
+
+int
+enforce_open(struct enforce **out, const struct enforce_conf *conf, struct enforce_error *err)
+{
+	struct enforce *enforce = calloc(1, sizeof(*enforce));
+	int error;
+
+	if (enforce == NULL || copy_conf(enforce, conf) != 0)
+		error = enforce_fail(err, -ENOMEM, "opening nftables", NULL);
+	else
+		error = kernel_open(&enforce->kernel, err);
+	if (error == 0)
+		error = engine_look(enforce, err);
+	if (error == 0)
+		error = watch_open(&enforce->watch, err);
+	if (error != 0) {
+		enforce_free(enforce);
+		return error;
+	}
+	if (enforce->log)
+		probe_log(enforce);
+	enforce->generation = kernel_generation(enforce->kernel);
+	*out = enforce;
+	return 0;
+}
+
+void
+enforce_free(struct enforce *enforce)
+{
+	if (enforce == NULL)
+		return;
+	engine_forget(enforce);
+	keys_fini(&enforce->allow[FAMILY_V4]);
+	keys_fini(&enforce->allow[FAMILY_V6]);
+	watch_free(enforce->watch);
+	kernel_free(enforce->kernel);
+	free(enforce->admin);
+	free(enforce);
+}
+
+/* Who is protected now, into the protect sets of split. */
+static int
+gather_protect(const struct enforce *enforce, struct split *split, struct enforce_error *err)
+{
+	struct protect protect = { .ranges = NULL };
+	struct enforce_error reason = { "" };
+	size_t i;
+	int error = 0;
+
+	/* part of it is better than none, and far better than no list in force */
+	if (protect_gather(&protect, &reason) != 0)
+		log_warn("protected addresses are incomplete: error=\"%s\"", reason.text);
+	for (i = 0; i < enforce->nadmin && error == 0; i++)
+		error = protect_add(&protect, &enforce->admin[i]);
+	if (error == 0)
+		error = split_protect(split, protect.ranges, protect.n);
+	protect_fini(&protect);
+	return error == 0 ? 0 : enforce_fail(err, error, "protected addresses", NULL);
+}
+
+/* What was believed of the table proved wrong: look, and take nothing for granted. */
+static int
+doubt(struct enforce *enforce, struct enforce_error *err)
+{
+	unsigned int set;
+
+	for (set = 0; set < SET_TURNS; set++)
+		enforce->sets[set].known = false;
+	enforce->fixtures = enforce->turns_sure = enforce->rules = false;
+	return engine_look(enforce, err);
+}
+
+static int
+change(struct enforce *enforce, struct split *split, unsigned int from, unsigned int to,
+    struct enforce_error *err)
+{
+	struct enforce_error reason = { "" };
+	int error;
+
+	watch_pause(enforce);
+	error = engine_look(enforce, err);
+	if (error == 0)
+		error = change_sets(enforce, split, from, to, &reason);
+	/* others may have changed the table under our hands: once more, from the ground */
+	if (error != 0 && error != -EPERM && error != -ENOMEM && doubt(enforce, err) == 0) {
+		log_warn("changing the table from the ground: error=\"%s\"", reason.text);
+		error = change_sets(enforce, split, from, to, &reason);
+	}
+	if (error != 0 && reason.text[0] != '\0' && err != NULL)
+		*err = reason;
+	watch_resume(enforce);
+	return error;
+}
+
+int
+enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err)
+{
+	struct split split;
+	int error;
+
+	if (enforce->mode == ENFORCE_OFF)
+		return 0;
+	split_init(&split);
+	error = split_list(&split, list);
+	if (error != 0)
+		enforce_fail(err, error, "splitting the list", NULL);
+	if (error == 0)
+		error = gather_protect(enforce, &split, err);
+	if (error == 0)
+		error = change(enforce, &split, 0, SET_TURNS, err);
+	split_fini(&split);
+	return error;
+}
+
+int
+enforce_protect(struct enforce *enforce, struct enforce_error *err)
+{
+	struct split split;
+	int error;
+
+	if (enforce->mode == ENFORCE_OFF || !enforce->table)
+		return 0;
+	split_init(&split);
+	error = gather_protect(enforce, &split, err);
+	if (error == 0)
+		error = change(enforce, &split, set_of(CLASS_PROTECT, SHAPE_HOSTS, 0), SET_TOP(0),
+		    err);
+	split_fini(&split);
+	return error;
+}
+
+/* One small transaction of ours, unseen by the watcher. */
+static int
+commit_alone(struct enforce *enforce, struct batch *batch, const char *what,
+    struct enforce_error *err)
+{
+	int error;
+
+	watch_pause(enforce);
+	error = kernel_commit(enforce->kernel, batch, 0, what, err);
+	watch_resume(enforce);
+	batch_fini(batch);
+	return error;
+}
+
+int
+enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err)
+{
+	struct rules_state state;
+	struct batch batch;
+	int error;
+
+	if (mode == ENFORCE_OFF) {
+		error = enforce_purge(enforce, err);
+		if (error == 0)
+			enforce->mode = mode;
+		return error;
+	}
+	error = engine_look(enforce, err);
+	if (error == 0 && enforce->table) {
+		batch_init(&batch);
+		table_verdict(&batch, mode);
+		watch_pause(enforce);
+		error = commit_alone(enforce, &batch, "changing the mode", err);
+		if (error == 0 && readback_rules(enforce->kernel, &state) == 0)
+			enforce->rules_mark = state.mark;
+		watch_resume(enforce);
+	}
+	if (error == 0)
+		enforce->mode = mode;
+	return error;
+}
+
+static int
+set_dormant(struct enforce *enforce, bool dormant, struct enforce_error *err)
+{
+	struct batch batch;
+	int error;
+
+	error = engine_look(enforce, err);
+	if (error == 0 && enforce->table) {
+		batch_init(&batch);
+		table_set_dormant(&batch, dormant);
+		watch_pause(enforce);
+		error = commit_alone(enforce, &batch, dormant ? "panic" : "resume", err);
+		if (error == 0)
+			enforce->dormant = dormant;
+		watch_resume(enforce);
+	} else if (error == 0) {
+		enforce->dormant = dormant;
+	}
+	return error;
+}
+
+int
+enforce_panic(struct enforce *enforce, struct enforce_error *err)
+{
+	return set_dormant(enforce, true, err);
+}
+
+int
+enforce_resume(struct enforce *enforce, struct enforce_error *err)
+{
+	return set_dormant(enforce, false, err);
+}
+
+int
+enforce_purge(struct enforce *enforce, struct enforce_error *err)
+{
+	struct batch batch;
+	int error;
+
+	/* the admin's exceptions are read once more: they come back with the next table */
+	error = engine_look(enforce, err);
+	if (error != 0 || !enforce->table)
+		return error;
+	error = engine_read_allow(enforce);
+	if (error != 0)
+		return enforce_fail(err, error, "reading allow4 and allow6", NULL);
+	batch_init(&batch);
+	table_delete(&batch);
+	engine_forget(enforce);
+	error = commit_alone(enforce, &batch, "deleting the table", err);
+	return error == -ENOENT ? 0 : error;
+}
+
+int
+enforce_watch_fd(const struct enforce *enforce)
+{
+	return watch_fd(enforce->watch);
+}
+
+int
+enforce_watch(struct enforce *enforce, struct enforce_change_info *info)
+{
+	return watch_read(enforce, info);
+}

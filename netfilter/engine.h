@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the engine knows of its table. */
+#ifndef NETFILTER_ENGINE_H
+#define NETFILTER_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "threatlistd/enforce.h"
+#include "kernel.h"
+#include "keys.h"
+#include "sets.h"
+#include "table.h"
+
+struct watch;
+
+/* One set that takes turns between two names. */
+struct turn {
+	bool present;		/* it is in the table, under the name of this turn */
+	bool known;		/* keys are its members, exactly */
+	uint8_t turn;
+	uint32_t size;		/* of a hash */
+	struct keys keys;
+};
+
+struct enforce {
+	struct kernel *kernel;
+	struct watch *watch;
+	uint8_t mode;		/* enum enforce_mode that is wanted */
+	bool log;		/* rules have log statements */
+	uint16_t nflog_group;
+	uint64_t boot;		/* which boot of the system this is */
+	struct range *admin;
+	size_t nadmin;
+
+	bool table;		/* there is one */
+	bool dormant;		/* lifted; a new table is made dormant too */
+	uint64_t handle;	/* the kernel's number of the table */
+	bool fixtures;		/* counters, seen and allow sets are there */
+	bool turns_sure;	/* which turn each set has was looked up */
+	bool rules;		/* the rules are ours and whole */
+	uint64_t rules_mark;	/* readback_rules of them */
+	uint32_t generation;	/* after our last change */
+	struct turn sets[SET_TURNS];
+	struct keys allow[FAMILY_END];	/* the admin's exceptions as last seen */
+};
+
+/* Forgets the table and all that was in it, but not the admin's exceptions. */
+void engine_forget(struct enforce *enforce);
+
+/* Looks again whether there is a table; forgets what belonged to another one. */
+int engine_look(struct enforce *enforce, struct enforce_error *err);
+
+/* Reads the admin's exceptions. */
+int engine_read_allow(struct enforce *enforce);
+
+/* What the rules should be, with the turns as they are now. */
+void engine_plan(const struct enforce *enforce, struct rule_plan *plan);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Members of one set as the kernel compares them: byte strings of one size in
+ * network byte order, sorted, without doubles.  A host is one key of 4 or 16
+ * bytes; a range is two, first and last, and ranges of one set are disjoint.
+ */
+#ifndef NETFILTER_KEYS_H
+#define NETFILTER_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEY_MAX		16u	/* bytes of an IPv6 address */
+
+struct keys {
+	uint8_t *bytes;
+	size_t n, room;		/* items */
+	uint8_t key_size;	/* 4 or 16 */
+	bool ranges;
+};
+
+void keys_init(struct keys *keys, uint8_t key_size, bool ranges);
+void keys_fini(struct keys *keys);
+/* Empties *from into *to. */
+void keys_move(struct keys *to, struct keys *from);
+
+size_t keys_item_size(const struct keys *keys);
+static inline const uint8_t *
+keys_item(const struct keys *keys, size_t i)
+{
+	return keys->bytes + i * (keys->ranges ? 2u : 1u) * keys->key_size;
+}
+
+/* Appends; the caller keeps the order.  last is ignored for hosts.  0 or -ENOMEM. */
+int keys_add(struct keys *keys, const uint8_t *first, const uint8_t *last);
+
+/* Gives back room that is not used. */
+void keys_trim(struct keys *keys);
+
+/* How many items only a has, and only b. */
+void keys_compare(const struct keys *a, const struct keys *b, size_t *only_a, size_t *only_b);
+
+/* Fills *out (initialised, empty) with the items of a that b has not. */
+int keys_minus(struct keys *out, const struct keys *a, const struct keys *b);
+
+/* Is the address one of the hosts, or within one of the ranges? */
+bool keys_contain(const struct keys *keys, const uint8_t *key);
+
+/* Adds one; false (and unchanged) at the end of the address space. */
+bool key_next(uint8_t *key, size_t size);
+
+#endif

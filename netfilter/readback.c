@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "elements.h"
+#include "readback.h"
+
+/* The text of an attribute if it is one, else "". */
+static const char *
+attr_text(const struct nlattr *attr)
+{
+	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr) : "";
+}
+
+static void
+take_table(const struct nlmsghdr *nlh, void *arg)
+{
+	struct table_state *state = arg;
+	const struct nlattr *attr;
+
+	state->exists = true;
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			state->dormant = (ntohl(mnl_attr_get_u32(attr)) &
+			    NFT_TABLE_F_DORMANT) != 0;
+		else if (mnl_attr_get_type(attr) == NFTA_TABLE_HANDLE &&
+		    mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
+			state->handle = be64toh(mnl_attr_get_u64(attr));
+	}
+}
+
+int
+readback_table(struct kernel *kernel, struct table_state *state)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETTABLE, 0);
+	int error;
+
+	memset(state, 0, sizeof(*state));
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, ENFORCE_TABLE);
+	error = kernel_ask(kernel, nlh, take_table, NULL, state);
+	return error == -ENOENT ? 0 : error;
+}
+
+static void
+take_set(const struct nlmsghdr *nlh, void *arg)
+{
+	struct set_state *state = arg;
+	const char *name = "", *table = "";
+	const struct nlattr *attr;
+	unsigned int set, turn;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_SET_TABLE)
+			table = attr_text(attr);
+		else if (mnl_attr_get_type(attr) == NFTA_SET_NAME)
+			name = attr_text(attr);
+	}
+	if (strcmp(table, ENFORCE_TABLE) != 0)
+		return;
+	if (set_by_name(name, &set, &turn)) {
+		state->turns[set][turn] = true;
+		return;
+	}
+	for (set = 0; set < FIXTURE_END; set++) {
+		if (strcmp(name, fixture_name((enum set_fixture)set)) == 0)
+			state->fixtures[set] = true;
+	}
+}
+
+static void
+forget_sets(void *arg)
+{
+	memset(arg, 0, sizeof(struct set_state));
+}
+
+int
+readback_sets(struct kernel *kernel, struct set_state *state)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSET, NLM_F_DUMP);
+	int error;
+
+	forget_sets(state);
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, ENFORCE_TABLE);
+	error = kernel_ask(kernel, nlh, take_set, forget_sets, state);
+	return error == -ENOENT ? 0 : error;
+}
+
+/* splitmix64: one bit of a handle changes half of the mark. */
+static uint64_t
+mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+static int
+find_drop(struct nftnl_expr *expr, void *arg)
+{
+	struct rules_state *state = arg;
+
+	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "immediate") == 0 &&
+	    nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT) &&
+	    nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT) == NF_DROP)
+		state->drops = true;
+	return 0;
+}
+
+static void
+take_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	struct rules_state *state = arg;
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	const char *table, *chain;
+
+	if (rule == NULL || nftnl_rule_nlmsg_parse(nlh, rule) != 0)
+		goto out;
+	table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
+	chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+	if (table == NULL || chain == NULL || strcmp(table, ENFORCE_TABLE) != 0 ||
+	    !table_chain_is_ours(chain))
+		goto out;
+	state->n++;
+	state->mark += mix(nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
+	if (strcmp(chain, "verdict") == 0)
+		nftnl_expr_foreach(rule, find_drop, state);
+out:
+	if (rule != NULL)
+		nftnl_rule_free(rule);
+}
+
+static void
+forget_rules(void *arg)
+{
+	memset(arg, 0, sizeof(struct rules_state));
+}
+
+int
+readback_rules(struct kernel *kernel, struct rules_state *state)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETRULE, NLM_F_DUMP);
+	int error;
+
+	forget_rules(state);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, ENFORCE_TABLE);
+	error = kernel_ask(kernel, nlh, take_rule, forget_rules, state);
+	return error == -ENOENT ? 0 : error;
+}
+
+/* The ends of ranges as the kernel has them, to be sorted and paired. */
+struct edge {
+	uint8_t key[KEY_MAX];
+	bool ends;
+};
+
+struct edges {
+	struct edge *all;
+	size_t n, room;
+	size_t key_size;
+	bool failed;
+};
+
+static void
+take_edge(const struct element *element, void *arg)
+{
+	struct edges *edges = arg;
+
+	if (element->key_size != edges->key_size)
+		return;
+	if (edges->n == edges->room) {
+		size_t room = edges->room == 0 ? 64 : edges->room * 2;
+		struct edge *all = realloc(edges->all, room * sizeof(*all));
+
+		if (all == NULL) {
+			edges->failed = true;
+			return;
+		}
+		edges->all = all;
+		edges->room = room;
+	}
+	memset(&edges->all[edges->n], 0, sizeof(edges->all[0]));
+	memcpy(edges->all[edges->n].key, element->key, edges->key_size);
+	edges->all[edges->n++].ends = (element->flags & NFT_SET_ELEM_INTERVAL_END) != 0;
+}
+
+static void
+take_edges(const struct nlmsghdr *nlh, void *arg)
+{
+	elements_read(nlh, take_edge, arg);
+}
+
+static void
+forget_edges(void *arg)
+{
+	((struct edges *)arg)->n = 0;
+}
+
+/* Where one range ends and the next begins, the end comes first. */
+static int
+compare_edges(const void *a, const void *b)
+{
+	const struct edge *left = a, *right = b;
+	int order = memcmp(left->key, right->key, KEY_MAX);
+
+	return order != 0 ? order : (int)right->ends - (int)left->ends;
+}
+
+static void
+key_before(uint8_t *key, size_t size)
+{
+	size_t i = size;
+
+	while (i > 0 && key[--i]-- == 0)
+		;
+}
+
+static int
+pair_edges(const struct edges *edges, struct keys *keys)
+{
+	uint8_t last[KEY_MAX];
+	size_t i;
+
+	for (i = 0; i < edges->n; i++) {
+		if (edges->all[i].ends)
+			continue;
+		memset(last, 0xff, sizeof(last));
+		if (i + 1 < edges->n) {
+			memcpy(last, edges->all[i + 1].key, edges->key_size);
+			key_before(last, edges->key_size);
+		}
+		if (keys_add(keys, edges->all[i].key, last) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int
+readback_ranges(struct kernel *kernel, const char *set, struct keys *keys)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	struct edges edges = { .key_size = keys->key_size };
+	int error;
+
+	keys_fini(keys);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	error = kernel_ask(kernel, nlh, take_edges, forget_edges, &edges);
+	if (error == 0 && edges.failed)
+		error = -ENOMEM;
+	if (error == 0 && edges.n > 0) {
+		qsort(edges.all, edges.n, sizeof(edges.all[0]), compare_edges);
+		error = pair_edges(&edges, keys);
+	}
+	free(edges.all);
+	return error;
+}
+
+static void
+take_nothing(const struct nlmsghdr *nlh, void *arg)
+{
+}
+
+int
+readback_has(struct kernel *kernel, const char *set, const uint8_t *key, size_t size)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, 0);
+	int error;
+
+	element_put_key(nlh, set, key, size);
+	error = kernel_ask(kernel, nlh, take_nothing, NULL, NULL);
+	return error == 0 ? 1 : error == -ENOENT ? 0 : error;
+}
+
+static void
+take_counter(const struct nlmsghdr *nlh, void *arg)
+{
+	struct counter_state *state = arg;
+	struct nftnl_obj *counter = nftnl_obj_alloc();
+	const char *name;
+	size_t i;
+
+	if (counter == NULL || nftnl_obj_nlmsg_parse(nlh, counter) != 0)
+		goto out;
+	name = nftnl_obj_get_str(counter, NFTNL_OBJ_NAME);
+	for (i = 0; name != NULL && i < COUNTER_END; i++) {
+		if (strcmp(name, counter_name((enum table_counter)i)) != 0)
+			continue;
+		state->packets[i] = nftnl_obj_get_u64(counter, NFTNL_OBJ_CTR_PKTS);
+		state->bytes[i] = nftnl_obj_get_u64(counter, NFTNL_OBJ_CTR_BYTES);
+	}
+out:
+	if (counter != NULL)
+		nftnl_obj_free(counter);
+}
+
+int
+readback_counters(struct kernel *kernel, struct counter_state *state)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETOBJ, NLM_F_DUMP);
+	int error;
+
+	memset(state, 0, sizeof(*state));
+	mnl_attr_put_strz(nlh, NFTA_OBJ_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_u32(nlh, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	error = kernel_ask(kernel, nlh, take_counter, NULL, state);
+	return error == -ENOENT ? 0 : error;
+}

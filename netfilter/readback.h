@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the kernel says is there. */
+#ifndef NETFILTER_READBACK_H
+#define NETFILTER_READBACK_H
+
+#include "kernel.h"
+#include "keys.h"
+#include "sets.h"
+#include "table.h"
+
+struct table_state {
+	bool exists, dormant;
+	uint64_t handle;
+};
+int readback_table(struct kernel *kernel, struct table_state *state);
+
+struct set_state {
+	bool turns[SET_TURNS][2];
+	bool fixtures[FIXTURE_END];
+};
+int readback_sets(struct kernel *kernel, struct set_state *state);
+
+struct rules_state {
+	uint64_t mark;		/* differs when any rule of our chains was added, replaced, deleted */
+	uint32_t n;
+	bool drops;		/* the verdict chain has a drop */
+};
+int readback_rules(struct kernel *kernel, struct rules_state *state);
+
+/* The ranges of an interval set, sorted, into keys (initialised as ranges, emptied first). */
+int readback_ranges(struct kernel *kernel, const char *set, struct keys *keys);
+
+/* 1: the set has this address, 0: it has not (or there is no such set), -errno. */
+int readback_has(struct kernel *kernel, const char *set, const uint8_t *key, size_t size);
+
+struct counter_state {
+	uint64_t packets[COUNTER_END], bytes[COUNTER_END];
+};
+int readback_counters(struct kernel *kernel, struct counter_state *state);
+
+#endif

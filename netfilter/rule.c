@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <netinet/in.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "threatlistd/enforce.h"
+#include "rule.h"
+#include "sets.h"
+
+/* Where the addresses are in the headers: RFC 791, RFC 8200. */
+static const struct { uint32_t offset[2], size; } headers[FAMILY_END] = {
+	[FAMILY_V4] = { { 12, 16 }, 4 },
+	[FAMILY_V6] = { { 8, 24 }, 16 },
+};
+
+#define LOG_SNAPLEN		128u	/* headers, and what names a TLS or DNS peer begins with */
+#define LOG_QUEUE_THRESHOLD	1u	/* each packet is handed over at once */
+
+void
+rule_begin(struct rule *rule, struct batch *batch, const char *chain)
+{
+	rule->batch = batch;
+	rule->knows_family = false;
+	rule->rule = nftnl_rule_alloc();
+	if (rule->rule == NULL) {
+		batch->failed = true;
+		return;
+	}
+	nftnl_rule_set_u32(rule->rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_str(rule->rule, NFTNL_RULE_TABLE, ENFORCE_TABLE);
+	nftnl_rule_set_str(rule->rule, NFTNL_RULE_CHAIN, chain);
+}
+
+static void
+put_comment(struct rule *rule, const char *comment)
+{
+	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+
+	if (userdata == NULL) {
+		rule->batch->failed = true;
+		return;
+	}
+	nftnl_udata_put_strz(userdata, NFTNL_UDATA_RULE_COMMENT, comment);
+	nftnl_rule_set_data(rule->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(userdata),
+	    nftnl_udata_buf_len(userdata));
+	nftnl_udata_buf_free(userdata);
+}
+
+void
+rule_end(struct rule *rule, const char *comment)
+{
+	struct nlmsghdr *nlh;
+
+	if (rule->rule == NULL)
+		return;
+	if (comment != NULL)
+		put_comment(rule, comment);
+	nlh = batch_begin(rule->batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+	    BATCH_OBJECT_MAX);
+	if (nlh != NULL) {
+		nftnl_rule_nlmsg_build_payload(nlh, rule->rule);
+		batch_end(rule->batch, nlh);
+	}
+	nftnl_rule_free(rule->rule);
+	rule->rule = NULL;
+}
+
+/* A new expression at the rule's end; NULL (and remembered) when out of memory. */
+static struct nftnl_expr *
+add(struct rule *rule, const char *name)
+{
+	struct nftnl_expr *expr;
+
+	if (rule->rule == NULL)
+		return NULL;
+	expr = nftnl_expr_alloc(name);
+	if (expr == NULL)
+		rule->batch->failed = true;
+	else
+		nftnl_rule_add_expr(rule->rule, expr);
+	return expr;
+}
+
+static void
+put_meta(struct rule *rule, uint32_t key)
+{
+	struct nftnl_expr *expr = add(rule, "meta");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, NFT_REG_1);
+}
+
+static void
+put_equal(struct rule *rule, const void *data, uint32_t size)
+{
+	struct nftnl_expr *expr = add(rule, "cmp");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+	if (nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, data, size) != 0)
+		rule->batch->failed = true;
+}
+
+void
+rule_interface_in(struct rule *rule, uint32_t ifindex)
+{
+	put_meta(rule, NFT_META_IIF);
+	put_equal(rule, &ifindex, sizeof(ifindex));
+}
+
+void
+rule_tcp(struct rule *rule)
+{
+	const uint8_t proto = IPPROTO_TCP;
+
+	put_meta(rule, NFT_META_L4PROTO);
+	put_equal(rule, &proto, sizeof(proto));
+}
+
+/* The address into register 1, after a test that the packet has one of this family. */
+static void
+put_address(struct rule *rule, struct rule_address address)
+{
+	const uint8_t proto = address.family == FAMILY_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	struct nftnl_expr *expr;
+
+	if (!rule->knows_family) {
+		put_meta(rule, NFT_META_NFPROTO);
+		put_equal(rule, &proto, sizeof(proto));
+		rule->knows_family = true;
+	}
+	expr = add(rule, "payload");
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET,
+	    headers[address.family].offset[address.side]);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, headers[address.family].size);
+}
+
+static void
+put_lookup(struct rule *rule, const char *set, bool invert)
+{
+	struct nftnl_expr *expr = add(rule, "lookup");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+	if (invert)
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+}
+
+void
+rule_in_set(struct rule *rule, struct rule_address address, const char *set)
+{
+	put_address(rule, address);
+	put_lookup(rule, set, false);
+}
+
+void
+rule_not_in_set(struct rule *rule, struct rule_address address, const char *set)
+{
+	put_address(rule, address);
+	put_lookup(rule, set, true);
+}
+
+void
+rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
+    const char *set)
+{
+	uint8_t mask[KEY_MAX] = { 0 }, zero[KEY_MAX] = { 0 };
+	uint32_t size = headers[address.family].size;
+	struct nftnl_expr *expr;
+
+	memset(mask, 0xff, bits / 8);
+	put_address(rule, address);
+	expr = add(rule, "bitwise");
+	if (expr != NULL) {
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
+		if (nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask, size) != 0 ||
+		    nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, zero, size) != 0)
+			rule->batch->failed = true;
+	}
+	put_lookup(rule, set, false);
+}
+
+void
+rule_update(struct rule *rule, struct rule_address address, const char *set)
+{
+	struct nftnl_expr *expr, *counter;
+
+	put_address(rule, address);
+	expr = add(rule, "dynset");
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	counter = nftnl_expr_alloc("counter");
+	if (counter == NULL)
+		rule->batch->failed = true;
+	else
+		nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPR, counter);
+}
+
+void
+rule_limit(struct rule *rule, uint64_t per_second, uint32_t burst)
+{
+	struct nftnl_expr *expr = add(rule, "limit");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, per_second);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
+void
+rule_log(struct rule *rule, const char *prefix, uint16_t group)
+{
+	struct nftnl_expr *expr = add(rule, "log");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOG_PREFIX, prefix);
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, LOG_SNAPLEN);
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_QTHRESHOLD, LOG_QUEUE_THRESHOLD);
+}
+
+void
+rule_count(struct rule *rule, const char *counter)
+{
+	struct nftnl_expr *expr = add(rule, "objref");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
+}
+
+void
+rule_reject(struct rule *rule, bool tcp_reset)
+{
+	struct nftnl_expr *expr = add(rule, "reject");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE,
+	    tcp_reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE,
+	    tcp_reset ? 0 : NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+}
+
+static void
+put_verdict(struct rule *rule, int verdict, const char *chain)
+{
+	struct nftnl_expr *expr = add(rule, "immediate");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+	if (chain != NULL)
+		nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+void
+rule_drop(struct rule *rule)
+{
+	put_verdict(rule, NF_DROP, NULL);
+}
+
+void
+rule_return(struct rule *rule)
+{
+	put_verdict(rule, NFT_RETURN, NULL);
+}
+
+void
+rule_goto(struct rule *rule, const char *chain)
+{
+	put_verdict(rule, NFT_GOTO, chain);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which sets the table has.  Those that follow a list or the host come in two
+ * names that take turns whenever a set cannot be changed in place: prefix sets
+ * at every change (a live interval set gives wrong answers while it is edited),
+ * hashes when they outgrow their size.
+ */
+#ifndef NETFILTER_SETS_H
+#define NETFILTER_SETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "keys.h"
+
+/* Four classes of members: each as hosts and prefixes, each for both families. */
+enum set_class {
+	CLASS_LISTED,		/* whatever the action */
+	CLASS_WATCH,
+	CLASS_REJECT,
+	CLASS_PROTECT,
+	CLASS_END
+};
+
+enum set_shape {
+	SHAPE_HOSTS,		/* fixed-size hash */
+	SHAPE_NETS,		/* intervals */
+	SHAPE_END
+};
+
+enum { FAMILY_V4, FAMILY_V6, FAMILY_END };
+
+/* The prefilters stand behind all others. */
+#define SET_TOP(family)	(CLASS_END * SHAPE_END * FAMILY_END + (family))
+#define SET_TURNS	(SET_TOP(FAMILY_END))
+static inline unsigned int
+set_of(enum set_class class, enum set_shape shape, unsigned int family)
+{
+	return ((unsigned int)class * SHAPE_END + shape) * FAMILY_END + family;
+}
+
+struct set_info {
+	const char *names[2];	/* taking turns */
+	uint8_t key_size;	/* 4 or 16 */
+	bool ranges;		/* interval set */
+	const char *comment;
+};
+const struct set_info *set_info(unsigned int set);
+
+/* The set and turn that bear this name; false: none of ours. */
+bool set_by_name(const char *name, unsigned int *set, unsigned int *turn);
+
+/* Leading bits that the prefilter looks at. */
+#define TOP_BITS4	16u
+#define TOP_BITS6	32u
+/* More than so many, and prefixes are looked up without a prefilter. */
+#define TOP_MAX		65536u
+
+/* The sets that are made once and left alone: seen_… and allow…. */
+enum set_fixture {
+	FIXTURE_ALLOW4, FIXTURE_ALLOW6,
+	FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6, FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6,
+	FIXTURE_END
+};
+const char *fixture_name(enum set_fixture fixture);
+/* Appends messages that make them all; those that are there stay as they are. */
+void fixtures_create(struct batch *batch);
+
+/* The size to give a hash for n members: room to grow at no cost in memory. */
+uint32_t set_size_for(size_t n);
+
+/* size is ignored for interval sets. */
+void set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size);
+void set_delete(struct batch *batch, const char *name);
+
+#endif

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * In the order of "nft list table inet threatlistd".
+ *
+ * A packet pays for a membership test and nothing else, unless it is a hit:
+ * then it is accounted for first (also when it is protected or allowed), and
+ * judged last, by rules that no full set and no limit can keep from being
+ * reached.  Each base chain judges one address: it ends with a goto or falls
+ * through to its policy.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/object.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "threatlistd/enforce.h"
+#include "rule.h"
+#include "table.h"
+
+#define LOOPBACK_INDEX	1u	/* in every network namespace */
+
+/* Before conntrack and its helpers (raw is -300): established flows are cut too. */
+#define HOOK_PRIORITY	(-310)
+
+/* Packets a second that are worth a look in user space; the counts are exact without them. */
+#define FIRST_RATE	1000u
+#define FIRST_BURST	1000u
+#define SAMPLE_RATE	100u
+#define SAMPLE_BURST	5u
+
+static const struct {
+	const char *name;
+	int hook;		/* -1: none */
+	const char *comment;
+} chains[] = {
+	{ "prerouting", NF_INET_PRE_ROUTING, "whatever comes in: is its source listed?" },
+	{ "output", NF_INET_LOCAL_OUT, "whatever this host sends: is its destination listed?" },
+	{ "forward", NF_INET_FORWARD, "containers and guests: is the destination listed?" },
+	{ "in_hit", -1, "from a listed address: account, log, judge" },
+	{ "out_hit", -1, "to a listed address: account, log, judge" },
+	{ "out_reject", -1, "to an address whose list says reject; follows the mode" },
+	{ "verdict", -1, "everything else that is listed; follows the mode" },
+};
+#define CHAINS	(sizeof(chains) / sizeof(chains[0]))
+
+static const struct { const char *name, *comment; } counters[COUNTER_END] = {
+	[COUNTER_DROPPED] = { "dropped", "listed and dropped" },
+	[COUNTER_REJECTED] = { "rejected", "listed and rejected" },
+	[COUNTER_WATCHED] = { "watched", "listed and passed: mode or list says watch" },
+	[COUNTER_PROTECTED] = { "protected", "listed and passed: never cut off" },
+	[COUNTER_ALLOWED] = { "allowed", "listed and passed: your exception" },
+	[COUNTER_OVERFLOW] = { "overflow", "listed, judged, but the seen set was full" },
+};
+
+/* One direction: whose address is judged, and what remembers it. */
+struct direction {
+	enum rule_side side;
+	enum set_fixture seen[FAMILY_END];
+	const char *hit, *log_first, *log_sample;
+};
+
+static const struct direction inward = {
+	.side = SIDE_SOURCE,
+	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
+	.hit = "in_hit", .log_first = "tl in first", .log_sample = "tl in",
+};
+
+static const struct direction outward = {
+	.side = SIDE_DESTINATION,
+	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
+	.hit = "out_hit", .log_first = "tl out first", .log_sample = "tl out",
+};
+
+const char *
+counter_name(enum table_counter counter)
+{
+	return counters[counter].name;
+}
+
+bool
+table_chain_is_ours(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < CHAINS; i++) {
+		if (strcmp(chains[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+put_table(struct batch *batch, uint16_t flags, bool dormant, const char *comment)
+{
+	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	struct nftnl_table *table = nftnl_table_alloc();
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_NEWTABLE, flags, BATCH_OBJECT_MAX);
+
+	if (table == NULL || userdata == NULL || nlh == NULL) {
+		batch->failed = true;
+		goto out;
+	}
+	nftnl_table_set_u32(table, NFTNL_TABLE_FAMILY, NFPROTO_INET);
+	nftnl_table_set_str(table, NFTNL_TABLE_NAME, ENFORCE_TABLE);
+	nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, dormant ? NFT_TABLE_F_DORMANT : 0);
+	if (comment != NULL) {
+		nftnl_udata_put_strz(userdata, NFTNL_UDATA_TABLE_COMMENT, comment);
+		nftnl_table_set_data(table, NFTNL_TABLE_USERDATA,
+		    nftnl_udata_buf_data(userdata), nftnl_udata_buf_len(userdata));
+	}
+	nftnl_table_nlmsg_build_payload(nlh, table);
+	batch_end(batch, nlh);
+out:
+	if (table != NULL)
+		nftnl_table_free(table);
+	if (userdata != NULL)
+		nftnl_udata_buf_free(userdata);
+}
+
+void
+table_create(struct batch *batch, bool dormant)
+{
+	put_table(batch, NLM_F_CREATE | NLM_F_EXCL, dormant, "cuts off listed addresses; "
+	    "to lift it: nft add table inet threatlistd '{ flags dormant; }'");
+}
+
+void
+table_set_dormant(struct batch *batch, bool dormant)
+{
+	put_table(batch, 0, dormant, NULL);
+}
+
+void
+table_delete(struct batch *batch)
+{
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELTABLE, 0, BATCH_OBJECT_MAX);
+
+	if (nlh == NULL)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, ENFORCE_TABLE);
+	batch_end(batch, nlh);
+}
+
+static void
+put_counter(struct batch *batch, const char *name, const char *comment)
+{
+	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	struct nftnl_obj *counter = nftnl_obj_alloc();
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_NEWOBJ, NLM_F_CREATE, BATCH_OBJECT_MAX);
+
+	if (counter == NULL || userdata == NULL || nlh == NULL) {
+		batch->failed = true;
+		goto out;
+	}
+	nftnl_obj_set_u32(counter, NFTNL_OBJ_FAMILY, NFPROTO_INET);
+	nftnl_obj_set_str(counter, NFTNL_OBJ_TABLE, ENFORCE_TABLE);
+	nftnl_obj_set_str(counter, NFTNL_OBJ_NAME, name);
+	nftnl_obj_set_u32(counter, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_obj_set_u64(counter, NFTNL_OBJ_CTR_PKTS, 0);
+	nftnl_obj_set_u64(counter, NFTNL_OBJ_CTR_BYTES, 0);
+	nftnl_udata_put_strz(userdata, NFTNL_UDATA_OBJ_COMMENT, comment);
+	nftnl_obj_set_data(counter, NFTNL_OBJ_USERDATA, nftnl_udata_buf_data(userdata),
+	    nftnl_udata_buf_len(userdata));
+	nftnl_obj_nlmsg_build_payload(nlh, counter);
+	batch_end(batch, nlh);
+out:
+	if (counter != NULL)
+		nftnl_obj_free(counter);
+	if (userdata != NULL)
+		nftnl_udata_buf_free(userdata);
+}
+
+void
+table_counters(struct batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < COUNTER_END; i++)
+		put_counter(batch, counters[i].name, counters[i].comment);
+}
+
+static void
+put_chain(struct batch *batch, const char *name, int hook, const char *comment)
+{
+	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+	    BATCH_OBJECT_MAX);
+
+	if (chain == NULL || userdata == NULL || nlh == NULL) {
+		batch->failed = true;
+		goto out;
+	}
+	nftnl_chain_set_u32(chain, NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, ENFORCE_TABLE);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
+	if (hook >= 0) {
+		nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, (uint32_t)hook);
+		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+	}
+	nftnl_udata_put_strz(userdata, NFTNL_UDATA_CHAIN_COMMENT, comment);
+	nftnl_chain_set_data(chain, NFTNL_CHAIN_USERDATA, nftnl_udata_buf_data(userdata),
+	    nftnl_udata_buf_len(userdata));
+	nftnl_chain_nlmsg_build_payload(nlh, chain);
+	batch_end(batch, nlh);
+out:
+	if (chain != NULL)
+		nftnl_chain_free(chain);
+	if (userdata != NULL)
+		nftnl_udata_buf_free(userdata);
+}
+
+/* Deletes all rules of a chain. */
+static void
+flush_chain(struct batch *batch, const char *name)
+{
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELRULE, 0, BATCH_OBJECT_MAX);
+
+	if (nlh == NULL)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
+	batch_end(batch, nlh);
+}
+
+/* Hosts first, then prefixes behind their prefilter. */
+static void
+base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
+    const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		const struct rule_address remote = { way->side, family };
+		const char *hosts = plan->set[set_of(CLASS_LISTED, SHAPE_HOSTS, family)];
+		const char *nets = plan->set[set_of(CLASS_LISTED, SHAPE_NETS, family)];
+		const char *top = plan->set[SET_TOP(family)];
+
+		if (hosts != NULL) {
+			rule_begin(&rule, batch, chain);
+			rule_in_set(&rule, remote, hosts);
+			rule_goto(&rule, way->hit);
+			rule_end(&rule, NULL);
+		}
+		if (nets == NULL)
+			continue;
+		rule_begin(&rule, batch, chain);
+		if (top != NULL)
+			rule_top_in_set(&rule, remote,
+			    family == FAMILY_V4 ? TOP_BITS4 : TOP_BITS6, top);
+		rule_in_set(&rule, remote, nets);
+		rule_goto(&rule, way->hit);
+		rule_end(&rule, NULL);
+	}
+}
+
+/*
+ * The first packet of a remote is logged under a limit of its own, so that a
+ * flood of others cannot hide it; of the rest a sample.
+ */
+static void
+log_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		const struct rule_address remote = { way->side, family };
+
+		rule_begin(&rule, batch, way->hit);
+		rule_not_in_set(&rule, remote, fixture_name(way->seen[family]));
+		rule_limit(&rule, FIRST_RATE, FIRST_BURST);
+		rule_log(&rule, way->log_first, plan->nflog_group);
+		rule_end(&rule, "first sight");
+	}
+	for (family = 0; family < FAMILY_END; family++) {
+		const struct rule_address remote = { way->side, family };
+
+		rule_begin(&rule, batch, way->hit);
+		rule_limit(&rule, SAMPLE_RATE, SAMPLE_BURST);
+		rule_in_set(&rule, remote, fixture_name(way->seen[family]));
+		rule_log(&rule, way->log_sample, plan->nflog_group);
+		rule_end(&rule, "sample");
+	}
+}
+
+static void
+account_rules(struct batch *batch, const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		const struct rule_address remote = { way->side, family };
+		const char *seen = fixture_name(way->seen[family]);
+
+		rule_begin(&rule, batch, way->hit);
+		rule_update(&rule, remote, seen);
+		rule_end(&rule, NULL);
+		rule_begin(&rule, batch, way->hit);
+		rule_not_in_set(&rule, remote, seen);
+		rule_count(&rule, counter_name(COUNTER_OVERFLOW));
+		rule_end(&rule, NULL);
+	}
+}
+
+/* Counts and passes members of a set; without a name there is none. */
+static void
+pass_rule(struct batch *batch, const struct direction *way, unsigned int family, const char *set,
+    enum table_counter counter)
+{
+	const struct rule_address remote = { way->side, family };
+	struct rule rule;
+
+	if (set == NULL)
+		return;
+	rule_begin(&rule, batch, way->hit);
+	rule_in_set(&rule, remote, set);
+	rule_count(&rule, counter_name(counter));
+	rule_return(&rule);
+	rule_end(&rule, NULL);
+}
+
+static void
+pass_class(struct batch *batch, const struct rule_plan *plan, const struct direction *way,
+    enum set_class class, enum table_counter counter)
+{
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		pass_rule(batch, way, family, plan->set[set_of(class, SHAPE_HOSTS, family)],
+		    counter);
+		pass_rule(batch, way, family, plan->set[set_of(class, SHAPE_NETS, family)],
+		    counter);
+	}
+}
+
+/* Only outbound: a reject of what comes in would answer strangers. */
+static void
+reject_rules(struct batch *batch, const struct rule_plan *plan)
+{
+	struct rule rule;
+	unsigned int family, shape;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		const struct rule_address remote = { outward.side, family };
+
+		for (shape = 0; shape < SHAPE_END; shape++) {
+			const char *set = plan->set[set_of(CLASS_REJECT, (enum set_shape)shape,
+			    family)];
+
+			if (set == NULL)
+				continue;
+			rule_begin(&rule, batch, outward.hit);
+			rule_in_set(&rule, remote, set);
+			rule_goto(&rule, "out_reject");
+			rule_end(&rule, NULL);
+		}
+	}
+}
+
+static void
+hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+
+	if (way == &inward) {
+		rule_begin(&rule, batch, way->hit);
+		rule_interface_in(&rule, LOOPBACK_INDEX);
+		rule_return(&rule);
+		rule_end(&rule, "a reset made by reject comes back from the listed address");
+	}
+	if (plan->log)
+		log_rules(batch, plan, way);
+	account_rules(batch, way);
+	pass_class(batch, plan, way, CLASS_PROTECT, COUNTER_PROTECTED);
+	pass_rule(batch, way, FAMILY_V4, fixture_name(FIXTURE_ALLOW4), COUNTER_ALLOWED);
+	pass_rule(batch, way, FAMILY_V6, fixture_name(FIXTURE_ALLOW6), COUNTER_ALLOWED);
+	pass_class(batch, plan, way, CLASS_WATCH, COUNTER_WATCHED);
+	if (way == &outward)
+		reject_rules(batch, plan);
+	rule_begin(&rule, batch, way->hit);
+	rule_goto(&rule, "verdict");
+	rule_end(&rule, NULL);
+}
+
+static void
+watch_rule(struct batch *batch, const char *chain)
+{
+	struct rule rule;
+
+	rule_begin(&rule, batch, chain);
+	rule_count(&rule, counter_name(COUNTER_WATCHED));
+	rule_return(&rule);
+	rule_end(&rule, "mode = watch");
+}
+
+static void
+drop_rules(struct batch *batch)
+{
+	struct rule rule;
+
+	rule_begin(&rule, batch, "out_reject");
+	rule_tcp(&rule);
+	rule_count(&rule, counter_name(COUNTER_REJECTED));
+	rule_reject(&rule, true);
+	rule_end(&rule, "mode = drop");
+	rule_begin(&rule, batch, "out_reject");
+	rule_count(&rule, counter_name(COUNTER_REJECTED));
+	rule_reject(&rule, false);
+	rule_end(&rule, "mode = drop");
+	rule_begin(&rule, batch, "verdict");
+	rule_count(&rule, counter_name(COUNTER_DROPPED));
+	rule_drop(&rule);
+	rule_end(&rule, "mode = drop");
+}
+
+static void
+verdict_rules(struct batch *batch, uint8_t mode)
+{
+	if (mode == ENFORCE_DROP) {
+		drop_rules(batch);
+	} else {
+		watch_rule(batch, "out_reject");
+		watch_rule(batch, "verdict");
+	}
+}
+
+void
+table_verdict(struct batch *batch, uint8_t mode)
+{
+	flush_chain(batch, "out_reject");
+	flush_chain(batch, "verdict");
+	verdict_rules(batch, mode);
+}
+
+void
+table_rules(struct batch *batch, const struct rule_plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < CHAINS; i++)
+		put_chain(batch, chains[i].name, chains[i].hook, chains[i].comment);
+	for (i = 0; i < CHAINS; i++)
+		flush_chain(batch, chains[i].name);
+	base_rules(batch, plan, "prerouting", &inward);
+	base_rules(batch, plan, "output", &outward);
+	base_rules(batch, plan, "forward", &outward);
+	hit_rules(batch, plan, &inward);
+	hit_rules(batch, plan, &outward);
+	verdict_rules(batch, plan->mode);
+}
+
+void
+table_log_probe(struct batch *batch, bool table, uint16_t nflog_group)
+{
+	struct rule rule;
+
+	if (!table)
+		put_table(batch, NLM_F_CREATE | NLM_F_EXCL, true, NULL);
+	put_chain(batch, "log_probe", -1, "");
+	rule_begin(&rule, batch, "log_probe");
+	rule_log(&rule, "tl", nflog_group);
+	rule_end(&rule, NULL);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What others do to the table, and to the host's addresses and routes.
+ *
+ * A listener makes a large load several times slower and overflows itself:
+ * during our own transactions it leaves the group, and afterwards the
+ * generation id tells whether somebody else used the time.
+ */
+#ifndef NETFILTER_WATCH_H
+#define NETFILTER_WATCH_H
+
+#include "engine.h"
+
+int watch_open(struct watch **watch, struct enforce_error *err);
+void watch_free(struct watch *watch);
+int watch_fd(const struct watch *watch);
+
+/* Around every transaction of ours; pairs may nest. */
+void watch_pause(struct enforce *enforce);
+void watch_resume(struct enforce *enforce);
+
+/* What the table was found to be: told if it is news. */
+void watch_dormant(struct enforce *enforce, bool dormant);
+
+/* Takes the events that came, and what a look after a pause found. */
+int watch_read(struct enforce *enforce, struct enforce_change_info *info);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* From a list to the members of the kernel's sets, and from old members to new ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/compile.h"
+#include "core/format.h"
+#include "netfilter/split.h"
+
+#define RANDOM_LISTS	60
+#define LINE_ROOM	64
+
+struct source {
+	const char *text;
+	uint8_t action;
+};
+
+static struct list *
+list_of(const struct source *sources, size_t n, struct image *image)
+{
+	struct list *lists[4] = { NULL }, *list = NULL;
+	struct image images[4];
+	struct list_error err;
+	struct compile_notes notes;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct list_source source = { .action = sources[i].action };
+		struct entries *entries = entries_new();
+		struct format_report report;
+
+		snprintf(source.name, sizeof(source.name), "s%zu", i);
+		assert_int_equal(format_read(entries, FORMAT_TXT, sources[i].text,
+		    strlen(sources[i].text), &report), 0);
+		assert_int_equal(compile_source(entries, &source, &images[i]), 0);
+		assert_int_equal(list_open_memory(&lists[i], images[i].bytes, images[i].size,
+		    &err), 0);
+		entries_free(entries);
+	}
+	assert_int_equal(compile_union((const struct list *const *)lists, n, SCOPE_ANY, image,
+	    &notes), 0);
+	assert_int_equal(list_open_memory(&list, image->bytes, image->size, &err), 0);
+	for (i = 0; i < n; i++) {
+		list_free(lists[i]);
+		image_free(&images[i]);
+	}
+	return list;
+}
+
+static void
+split_text(struct split *split, const struct source *sources, size_t n)
+{
+	struct image image;
+	struct list *list = list_of(sources, n, &image);
+
+	split_init(split);
+	assert_int_equal(split_list(split, list), 0);
+	list_free(list);
+	image_free(&image);
+}
+
+/* All members of a set as text, separated by blanks. */
+static void
+assert_members(const struct split *split, unsigned int set, const char *expected)
+{
+	const struct keys *keys = &split->keys[set];
+	char text[1024] = "", one[RANGE_TEXT_MAX];
+	size_t i, used = 0;
+
+	for (i = 0; i < keys->n; i++) {
+		struct range range = { .first = { .family = ADDR_V4 } };
+
+		range.first.family = keys->key_size == 4 ? ADDR_V4 : ADDR_V6;
+		memcpy(range.first.bytes, keys_item(keys, i), keys->key_size);
+		range.last = range.first;
+		if (keys->ranges)
+			memcpy(range.last.bytes, keys_item(keys, i) + keys->key_size,
+			    keys->key_size);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+		    i == 0 ? "" : " ", range_text(&range, one));
+	}
+	assert_string_equal(text, expected);
+}
+
+static void
+small_ranges_become_hosts(void **state)
+{
+	const struct source source = {
+		"192.0.2.1\n198.51.100.0/31\n203.0.113.0/24\n2001:db8::/127\n2001:db8:1::/48\n",
+		LIST_DROP
+	};
+	struct split split;
+
+	split_text(&split, &source, 1);
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4),
+	    "192.0.2.1 198.51.100.0 198.51.100.1");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4), "203.0.113.0/24");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6),
+	    "2001:db8:: 2001:db8::1");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V6), "2001:db8:1::/48");
+	assert_members(&split, SET_TOP(FAMILY_V4), "203.0.0.0");
+	assert_members(&split, SET_TOP(FAMILY_V6), "2001:db8::");
+	split_fini(&split);
+}
+
+/* A host with an action of its own inside a prefix does not cut the prefix in pieces. */
+static void
+actions_follow_the_shape(void **state)
+{
+	const struct source sources[] = {
+		{ "203.0.113.0/24\n192.0.2.1\n", LIST_WATCH },
+		{ "203.0.113.7\n192.0.2.9\n", LIST_DROP },
+		{ "198.51.100.4\n192.0.2.10\n", LIST_REJECT },
+	};
+	struct split split;
+
+	split_text(&split, sources, 3);
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4),
+	    "192.0.2.1 192.0.2.9 192.0.2.10 198.51.100.4");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4), "203.0.113.0/24");
+	assert_members(&split, set_of(CLASS_WATCH, SHAPE_HOSTS, FAMILY_V4), "192.0.2.1");
+	assert_members(&split, set_of(CLASS_WATCH, SHAPE_NETS, FAMILY_V4),
+	    "203.0.113.0-203.0.113.6 203.0.113.8-203.0.113.255");
+	assert_members(&split, set_of(CLASS_REJECT, SHAPE_HOSTS, FAMILY_V4),
+	    "192.0.2.10 198.51.100.4");
+	assert_members(&split, set_of(CLASS_REJECT, SHAPE_NETS, FAMILY_V4), "");
+	split_fini(&split);
+}
+
+static void
+ends_of_the_address_space(void **state)
+{
+	const struct source source = {
+		"0.0.0.0/1\n255.255.255.0/24\n::/8\nffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n",
+		LIST_DROP
+	};
+	struct split split;
+
+	split_text(&split, &source, 1);
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4),
+	    "0.0.0.0/1 255.255.255.0/24");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V6), "::/8");
+	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6),
+	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	assert_int_equal(split.keys[SET_TOP(FAMILY_V4)].n, 32769);
+	/* 2^24 first 32 bits: too many for a prefilter */
+	assert_int_equal(split.keys[SET_TOP(FAMILY_V6)].n, 0);
+	split_fini(&split);
+}
+
+static void
+protected_ranges_may_overlap(void **state)
+{
+	static const char *const given[] = {
+		"10.0.0.0/8", "fe80::/10", "10.1.2.3", "192.0.2.1", "192.0.2.1", "fe80::1",
+		"192.0.2.0", "10.255.0.0-11.0.0.5",
+	};
+	struct range ranges[8];
+	struct split split;
+	unsigned int notes = 0;
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		assert_null(range_parse(&ranges[i], given[i], strlen(given[i]), &notes));
+	split_init(&split);
+	assert_int_equal(split_protect(&split, ranges, 8), 0);
+	assert_members(&split, set_of(CLASS_PROTECT, SHAPE_HOSTS, FAMILY_V4),
+	    "192.0.2.0 192.0.2.1");
+	assert_members(&split, set_of(CLASS_PROTECT, SHAPE_NETS, FAMILY_V4),
+	    "10.0.0.0-11.0.0.5");
+	assert_members(&split, set_of(CLASS_PROTECT, SHAPE_NETS, FAMILY_V6), "fe80::/10");
+	split_fini(&split);
+}
+
+/* Does the kernel, asked as the rules ask it, find the address? */
+static bool
+found(const struct split *split, uint32_t addr)
+{
+	uint8_t key[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+	    (uint8_t)addr };
+	uint8_t top[4] = { key[0], key[1], 0, 0 };
+
+	return keys_contain(&split->keys[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)], key) ||
+	    (keys_contain(&split->keys[SET_TOP(FAMILY_V4)], top) &&
+	    keys_contain(&split->keys[set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4)], key));
+}
+
+/* Against a naive model: one flag for each address of 10.0.0.0 to 10.3.255.255. */
+static void
+random_lists_keep_every_address(void **state)
+{
+	const uint32_t base = 10u << 24, space = 1u << 18;
+	uint8_t *listed = malloc(space);
+	char *text = malloc(4096 * LINE_ROOM);
+	unsigned int round, i;
+	uint32_t addr;
+
+	srand(7);
+	for (round = 0; round < RANDOM_LISTS; round++) {
+		struct source source = { text, LIST_DROP };
+		struct split split;
+		size_t used = 0;
+
+		memset(listed, 0, space);
+		for (i = 0; i < 1 + round * 60; i++) {
+			uint32_t size = 1u << (rand() % 8 == 0 ? rand() % 11 : rand() % 3);
+			uint32_t first = ((uint32_t)rand() % space) & ~(size - 1);
+
+			memset(listed + first, 1, size);
+			used += (size_t)snprintf(text + used, LINE_ROOM, "10.%u.%u.%u/%d\n",
+			    first >> 16, first >> 8 & 255, first & 255,
+			    32 - __builtin_ctz(size));
+		}
+		split_text(&split, &source, 1);
+		for (addr = 0; addr < space; addr++) {
+			if (found(&split, base + addr) != (listed[addr] != 0))
+				fail_msg("round %u: 10.%u.%u.%u", round, addr >> 16,
+				    addr >> 8 & 255, addr & 255);
+		}
+		split_fini(&split);
+	}
+	free(text);
+	free(listed);
+}
+
+static void
+differences(void **state)
+{
+	const uint8_t old_items[][4] = { { 1, 0, 0, 1 }, { 1, 0, 0, 2 }, { 9, 9, 9, 9 } };
+	const uint8_t new_items[][4] = { { 0, 0, 0, 1 }, { 1, 0, 0, 2 }, { 200, 0, 0, 1 } };
+	struct keys a, b, out;
+	size_t gone, come, i;
+
+	keys_init(&a, 4, false);
+	keys_init(&b, 4, false);
+	keys_init(&out, 4, false);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(keys_add(&a, old_items[i], NULL), 0);
+		assert_int_equal(keys_add(&b, new_items[i], NULL), 0);
+	}
+	keys_compare(&a, &b, &gone, &come);
+	assert_int_equal(gone, 2);
+	assert_int_equal(come, 2);
+	assert_int_equal(keys_minus(&out, &b, &a), 0);
+	assert_int_equal(out.n, 2);
+	assert_memory_equal(keys_item(&out, 0), new_items[0], 4);
+	assert_memory_equal(keys_item(&out, 1), new_items[2], 4);
+	keys_fini(&a);
+	keys_fini(&b);
+	keys_fini(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(small_ranges_become_hosts),
+		cmocka_unit_test(actions_follow_the_shape),
+		cmocka_unit_test(ends_of_the_address_space),
+		cmocka_unit_test(protected_ranges_may_overlap),
+		cmocka_unit_test(random_lists_keep_every_address),
+		cmocka_unit_test(differences),
+	};
+
+	return cmocka_run_group_tests_name("split", tests, NULL, NULL);
+}
