@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report/delivery.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "threatlistd/log.h"
+#include "report/backoff.h"
+
+#define FILE_BATCH	500	/* lines a file or standard output gets at once */
+#define SPOOL_RETRY_MS	2000	/* until an outcome is tried to be kept again */
+
+struct delivery {
+	struct delivery_conf conf;
+	struct sink *sink;
+	unsigned int batch, limit;	/* bodies at once: as configured, and for now */
+	uint64_t first, last;		/* on its way; first 0: nothing */
+	struct sink_result result;	/* that could not be kept yet; outcome 0: none */
+	unsigned int failures;
+	enum sink_state state;
+	char error[256];
+	struct loop_timer *timer;	/* running: do not try before */
+};
+
+static void on_done(const struct sink_result *result, void *arg);
+static void on_timer(void *arg);
+
+struct delivery *
+delivery_new(const struct delivery_conf *conf)
+{
+	const struct conf_sink *sink = conf->sink.conf;
+	struct delivery *delivery;
+	int error;
+
+	delivery = calloc(1, sizeof(*delivery));
+	if (delivery == NULL)
+		return NULL;
+	delivery->conf = *conf;
+	delivery->batch = sink->type == SINK_HTTP ? sink->batch : FILE_BATCH;
+	if (delivery->batch == 0)
+		delivery->batch = 1;
+	delivery->limit = delivery->batch;
+	delivery->timer = loop_timer_new(conf->loop, on_timer, delivery);
+	delivery->sink = sink_new(conf->loop, &conf->sink, on_done, delivery);
+	error = delivery->timer == NULL ? ENOMEM : delivery->sink == NULL ? errno : 0;
+	if (error != 0) {
+		sink_free(delivery->sink);
+		loop_timer_free(conf->loop, delivery->timer);
+		free(delivery);
+		errno = error;
+		return NULL;
+	}
+	return delivery;
+}
+
+bool
+delivery_free(struct delivery *delivery)
+{
+	bool ended;
+
+	if (delivery == NULL)
+		return true;
+	ended = sink_free(delivery->sink);
+	loop_timer_free(delivery->conf.loop, delivery->timer);
+	free(delivery);
+	return ended;
+}
+
+static const char *
+name_of(const struct delivery *delivery)
+{
+	return delivery->conf.sink.conf->name;
+}
+
+static uint64_t
+random_number(void)
+{
+	uint64_t number = 0;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != (ssize_t)sizeof(number))
+		number = (uint64_t)loop_now_ms();
+	return number;
+}
+
+/* 413 and refusals come for whole batches: the next one is as large as configured again. */
+static void
+widen(struct delivery *delivery)
+{
+	delivery->limit = delivery->batch;
+}
+
+void
+delivery_kick(struct delivery *delivery)
+{
+	struct spool_body *bodies = NULL;
+	unsigned int waiting, n = 0;
+	int error;
+
+	if (delivery->first != 0 || loop_timer_running(delivery->timer))
+		return;
+	error = spool_freeze(delivery->conf.spool, delivery->conf.row, delivery->batch, loop_wall_ms(),
+	    &waiting);
+	if (error == 0 && waiting > 0)
+		error = spool_waiting(delivery->conf.spool, delivery->conf.row, delivery->limit,
+		    SINK_BATCH_BYTES - SINK_BATCH_FRAME, &bodies, &n);
+	if (error != 0 || n == 0) {
+		spool_bodies_free(bodies, n);
+		if (error != 0)
+			delivery->conf.failed(error, delivery->conf.arg);
+		else if (delivery->failures == 0)
+			delivery->state = SINK_IDLE;
+		return;
+	}
+	delivery->first = bodies[0].sequence;
+	delivery->last = bodies[n - 1].sequence;
+	if (delivery->failures == 0)
+		delivery->state = SINK_SENDING;
+	sink_submit(delivery->sink, bodies, n);
+}
+
+static void
+recovered(struct delivery *delivery)
+{
+	if (delivery->failures > 0)
+		log_notice("sink delivers again sink=%s failures=%u", name_of(delivery),
+		    delivery->failures);
+	delivery->failures = 0;
+	delivery->error[0] = '\0';
+	delivery->state = SINK_IDLE;
+}
+
+static void
+retry_later(struct delivery *delivery, const struct sink_result *result)
+{
+	int64_t delay;
+
+	delivery->failures++;
+	delay = backoff_ms(delivery->failures, result->retry_after_ms, random_number());
+	if (delivery->failures == 1)
+		log_warn("sink retries sink=%s error=\"%s\"", name_of(delivery), result->error);
+	snprintf(delivery->error, sizeof(delivery->error), "%s", result->error);
+	delivery->state = SINK_RETRYING;
+	loop_timer_start(delivery->conf.loop, delivery->timer, delay);
+}
+
+/* A batch that was refused, or is too large, is halved; a single body is refused for good. */
+static int
+split(struct delivery *delivery, const struct sink_result *result)
+{
+	uint64_t n = delivery->last - delivery->first + 1;
+	int error;
+
+	if (n > 1) {
+		delivery->limit = (unsigned int)(n / 2);
+		return 0;
+	}
+	error = spool_refused(delivery->conf.spool, delivery->conf.row, delivery->first,
+	    loop_wall_ms(), result->error);
+	if (error == 0) {
+		log_error("finding refused sink=%s sequence=%" PRIu64 " error=\"%s\"",
+		    name_of(delivery), delivery->first, result->error);
+		recovered(delivery);
+		snprintf(delivery->error, sizeof(delivery->error), "refused: %.240s",
+		    result->error);
+		delivery->state = SINK_FAILED;
+	}
+	return error;
+}
+
+/* Writes down what became of the batch.  0, or -errno: nothing is written yet. */
+static int
+settle(struct delivery *delivery, const struct sink_result *result)
+{
+	struct spool *spool = delivery->conf.spool;
+	int error;
+
+	switch (result->outcome) {
+	case OUTCOME_ACCEPTED:
+		error = spool_delivered(spool, delivery->conf.row, delivery->first, delivery->last,
+		    loop_wall_ms());
+		if (error == 0)
+			recovered(delivery);
+		return error;
+	case OUTCOME_AGAIN:
+		error = spool_tried(spool, delivery->conf.row, delivery->first, delivery->last,
+		    result->error);
+		if (error == 0)
+			retry_later(delivery, result);
+		return error;
+	default:
+		return split(delivery, result);
+	}
+}
+
+/* Is the frozen set done with? */
+static bool
+set_is_empty(struct delivery *delivery)
+{
+	struct spool_body *bodies;
+	unsigned int n;
+	int error;
+
+	error = spool_waiting(delivery->conf.spool, delivery->conf.row, 1, 0, &bodies, &n);
+	spool_bodies_free(bodies, n);
+	return error == 0 && n == 0;
+}
+
+static void
+go_on(struct delivery *delivery)
+{
+	struct sink_result result = delivery->result;
+	int error = settle(delivery, &result);
+
+	if (error != 0) {
+		/* the outcome is not forgotten: the disk may be back soon */
+		loop_timer_start(delivery->conf.loop, delivery->timer, SPOOL_RETRY_MS);
+		delivery->conf.failed(error, delivery->conf.arg);
+		return;
+	}
+	delivery->result.outcome = 0;
+	delivery->first = delivery->last = 0;
+	if (delivery->limit != delivery->batch && set_is_empty(delivery))
+		widen(delivery);
+	delivery_kick(delivery);
+}
+
+static void
+on_done(const struct sink_result *result, void *arg)
+{
+	struct delivery *delivery = arg;
+
+	delivery->result = *result;
+	go_on(delivery);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct delivery *delivery = arg;
+
+	if (delivery->result.outcome != 0)
+		go_on(delivery);
+	else
+		delivery_kick(delivery);
+}
+
+bool
+delivery_idle(const struct delivery *delivery)
+{
+	return !sink_busy(delivery->sink);
+}
+
+void
+delivery_status(struct delivery *delivery, struct msg_sink_status *status)
+{
+	struct spool_sink kept;
+
+	status->state = (uint8_t)delivery->state;
+	snprintf(status->error, sizeof(status->error), "%s", delivery->error);
+	if (spool_sink_stat(delivery->conf.spool, delivery->conf.row, &kept) != 0)
+		return;
+	status->sequence = kept.sequence;
+	status->pending = kept.pending;
+	status->refused = kept.refused;
+	status->oldest_pending_ms = kept.oldest_pending_ms;
+	status->last_ok_ms = kept.last_ok_ms;
+}

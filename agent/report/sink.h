@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A sink: takes a batch of frozen bodies and says what became of it.  Each has
+ * a thread of its own that does nothing but deliver, so a slow or dead
+ * receiver holds up neither another sink nor the intake.
+ */
+#ifndef REPORT_SINK_H
+#define REPORT_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+#include "report/spool.h"
+
+#define SINK_BATCH_BYTES	(1u << 20)	/* of a batch, contract §5 */
+#define SINK_BATCH_FRAME	1024		/* of those for brackets, commas and line ends */
+
+enum sink_outcome {
+	OUTCOME_ACCEPTED = 1,
+	OUTCOME_AGAIN,		/* the same batch later */
+	OUTCOME_TOO_LARGE,	/* a smaller one at once */
+	OUTCOME_REFUSED,	/* something in it is refused for good */
+};
+
+struct sink_result {
+	enum sink_outcome outcome;
+	int64_t retry_after_ms;		/* the receiver asked for it; 0: did not */
+	char error[256];		/* empty when accepted */
+};
+
+/* What a sink needs to know beside its own section of the config; copied. */
+struct sink_setting {
+	const struct conf_sink *conf;	/* borrowed until sink_free */
+	const char *ca_file, *proxy;	/* of [agent], where conf has none; borrowed, may be NULL */
+	const char *host_id, *spool_id;	/* borrowed */
+};
+
+/*
+ * The blocking half, run in the thread of a sink; sink_http.c and sink_file.c.
+ * bodies are in sequence order.
+ */
+struct sink_kind {
+	void *(*open)(const struct sink_setting *setting);	/* NULL: no memory */
+	void (*deliver)(void *state, const struct spool_body *bodies, unsigned int n,
+	    struct sink_result *result);
+	void (*close)(void *state);
+};
+extern const struct sink_kind sink_http, sink_file, sink_stdout;
+
+/* Does the sink take findings, or events, of this severity? */
+bool sink_wants(const struct conf_sink *conf, bool event, uint8_t severity);
+
+typedef void sink_done_fn(const struct sink_result *result, void *arg);
+
+struct sink;
+
+/* done is called from the loop.  NULL: errno. */
+struct sink *sink_new(struct loop *loop, const struct sink_setting *setting, sink_done_fn *done,
+    void *arg);
+
+/* Hands a batch over, which becomes the sink's; only when it is not busy. */
+void sink_submit(struct sink *sink, struct spool_body *bodies, unsigned int n);
+bool sink_busy(const struct sink *sink);
+
+/*
+ * Ends the thread and frees the sink.  false: it is in the middle of a
+ * delivery and cannot be waited for; the process must then leave by _exit(2).
+ */
+bool sink_free(struct sink *sink);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "threatlistd/log.h"
+#include "report/spool_db.h"
+
+#define BUSY_TIMEOUT_MS	2000	/* for someone who looks into it with sqlite3(1) */
+
+static void
+close_db(struct spool *spool)
+{
+	unsigned int i;
+
+	for (i = 0; i < spool->nstatements; i++)
+		sqlite3_finalize(spool->statements[i].stmt);
+	spool->nstatements = 0;
+	sqlite3_close(spool->db);
+	spool->db = NULL;
+}
+
+void
+spool_free(struct spool *spool)
+{
+	if (spool == NULL)
+		return;
+	close_db(spool);
+	free(spool);
+}
+
+const char *
+spool_id(const struct spool *spool)
+{
+	return spool->id;
+}
+
+const char *
+spool_error(const struct spool *spool)
+{
+	return spool->error;
+}
+
+int
+spool_begin(struct spool *spool)
+{
+	return db_run(spool, "BEGIN IMMEDIATE");
+}
+
+void
+spool_rollback(struct spool *spool)
+{
+	/* some failures have rolled back by themselves */
+	if (sqlite3_get_autocommit(spool->db) == 0)
+		sqlite3_exec(spool->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int
+spool_commit(struct spool *spool)
+{
+	int error = db_run(spool, "COMMIT");
+
+	if (error != 0)
+		spool_rollback(spool);
+	return error;
+}
+
+/* SQLite would make it with the umask's mode and follow links. */
+static int
+make_file(struct spool *spool)
+{
+	struct stat st;
+	int fd, error = 0;
+
+	fd = open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	if (fd < 0)
+		error = -errno;
+	else if (fstat(fd, &st) != 0)
+		error = -errno;
+	else if (!S_ISREG(st.st_mode))
+		error = -EISDIR;
+	if (fd >= 0)
+		close(fd);
+	if (error != 0)
+		snprintf(spool->error, sizeof(spool->error), "%s", error == -EISDIR ?
+		    "not a regular file" : strerror(-error));
+	return error;
+}
+
+/* A first look through every page: damage found later costs more. */
+static int
+look_through(struct spool *spool)
+{
+	sqlite3_stmt *stmt;
+	int got;
+
+	if (sqlite3_prepare_v2(spool->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
+		return db_fail(spool, sqlite3_errcode(spool->db));
+	got = sqlite3_step(stmt);
+	if (got == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0)
+		got = 0;
+	else if (got == SQLITE_ROW)
+		snprintf(spool->error, sizeof(spool->error), "%s",
+		    (const char *)sqlite3_column_text(stmt, 0));
+	else
+		db_fail(spool, got);
+	sqlite3_finalize(stmt);
+	return got == 0 ? 0 : got == SQLITE_ROW ? -EBADMSG : db_fail(spool, got);
+}
+
+static int
+set_page_limit(struct spool *spool)
+{
+	sqlite3_stmt *stmt = db_prepare(spool, "PRAGMA page_size");
+	int64_t page_size;
+	char sql[64];
+	int error;
+
+	error = db_integer(spool, stmt, 4096, &page_size);
+	if (error != 0)
+		return error;
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld",
+	    (long long)spool->max_bytes / page_size);
+	return db_run(spool, sql);
+}
+
+static int
+open_db(struct spool *spool)
+{
+	int code, error = 0;
+
+	if (!spool->memory)
+		error = make_file(spool);
+	if (error != 0)
+		return error;
+	code = sqlite3_open_v2(spool->memory ? ":memory:" : spool->path, &spool->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code != SQLITE_OK)
+		return db_fail(spool, code);
+	sqlite3_busy_timeout(spool->db, BUSY_TIMEOUT_MS);
+	error = db_run(spool, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+	    "PRAGMA journal_size_limit = 4194304; PRAGMA temp_store = MEMORY;"
+	    "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF");
+	if (error == 0 && !spool->memory)
+		error = look_through(spool);
+	if (error == 0)
+		error = schema_open(spool);
+	if (error == 0)
+		error = set_page_limit(spool);
+	return error;
+}
+
+static void
+sync_dir(const char *path)
+{
+	char dir[sizeof(((struct spool *)0)->path)];
+	char *slash;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash != NULL)
+		slash[1] = '\0';
+	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	fsync(fd);
+	close(fd);
+}
+
+/* The file with its journal goes by the name spool.db.WHAT-TIME. */
+static void
+rename_files(struct spool *spool, const char *what, int64_t now_ms)
+{
+	static const char *const tails[] = { "", "-wal", "-shm" };
+	char from[sizeof(spool->path) + 8], to[sizeof(spool->path) + 64], stamp[32];
+	time_t now = (time_t)(now_ms / 1000);
+	struct tm tm;
+	unsigned int i;
+
+	close_db(spool);
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		snprintf(from, sizeof(from), "%s%s", spool->path, tails[i]);
+		snprintf(to, sizeof(to), "%s.%s-%s%s", spool->path, what, stamp, tails[i]);
+		if (rename(from, to) == 0)
+			log_error("spool set aside path=%s", to);
+		else if (errno != ENOENT)
+			log_error("spool not set aside path=%s error=\"%s\"", from,
+			    strerror(errno));
+	}
+	sync_dir(spool->path);
+}
+
+void
+spool_set_aside(struct spool *spool, int64_t now_ms)
+{
+	if (!spool->memory)
+		rename_files(spool, "damaged", now_ms);
+}
+
+/* Opens the file; one that is another host's is set aside first. */
+static int
+open_ours(struct spool *spool, const struct spool_conf *conf, int64_t now_ms,
+    struct spool_opened *opened)
+{
+	char kept[FACT_MAX];
+	int error;
+
+	error = open_db(spool);
+	if (error == 0)
+		error = schema_host(spool, kept, sizeof(kept));
+	if (error != 0)
+		return error;
+	if (kept[0] != '\0' && strcmp(kept, conf->host_id) != 0) {
+		snprintf(opened->reason, sizeof(opened->reason),
+		    "it is of host %.100s, this is %.100s", kept, conf->host_id);
+		opened->set_aside = true;
+		rename_files(spool, "other-host", now_ms);
+		spool->id[0] = kept[0] = '\0';
+		error = open_db(spool);
+	}
+	if (error == 0 && kept[0] == '\0')
+		error = schema_set_host(spool, conf->host_id);
+	return error;
+}
+
+static int
+open_in_memory(struct spool *spool, const struct spool_conf *conf, struct spool_opened *opened)
+{
+	int error;
+
+	opened->memory = true;
+	snprintf(opened->reason, sizeof(opened->reason), "%s", spool->error);
+	close_db(spool);
+	spool->memory = true;
+	spool->id[0] = '\0';
+	error = open_db(spool);
+	return error == 0 ? schema_set_host(spool, conf->host_id) : error;
+}
+
+int
+spool_open(struct spool **result, const struct spool_conf *conf, int64_t now_ms,
+    struct spool_opened *opened)
+{
+	struct spool *spool;
+	int error;
+
+	memset(opened, 0, sizeof(*opened));
+	spool = calloc(1, sizeof(*spool));
+	if (spool == NULL)
+		return -ENOMEM;
+	snprintf(spool->path, sizeof(spool->path), "%s/spool.db", conf->dir);
+	spool->max_bytes = conf->max_bytes;
+	spool->history_ms = conf->history_ms;
+	error = open_ours(spool, conf, now_ms, opened);
+	if (error == -EBADMSG) {
+		snprintf(opened->reason, sizeof(opened->reason), "%s", spool->error);
+		opened->set_aside = opened->damaged = true;
+		rename_files(spool, "damaged", now_ms);
+		spool->id[0] = '\0';
+		error = open_ours(spool, conf, now_ms, opened);
+	}
+	if (error != 0)
+		error = open_in_memory(spool, conf, opened);
+	if (error != 0) {
+		spool_free(spool);
+		return error;
+	}
+	sync_dir(spool->path);
+	*result = spool;
+	return 0;
+}
+
+bool
+spool_file_usable(const struct spool *spool)
+{
+	char probe[sizeof(spool->path) + 8];
+	int fd;
+
+	/* a file of its own: the spool itself may be what is wrong */
+	snprintf(probe, sizeof(probe), "%s.probe", spool->path);
+	fd = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	close(fd);
+	unlink(probe);
+	return true;
+}
