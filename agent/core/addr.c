@@ -116,7 +116,7 @@ put_v4(char *at, const uint8_t bytes[static 4])
 	return at;
 }
 
-/* The zero groups that RFC 5952 §4.2 shortens: the longest run, the first of equals, two or more. */
+/* The zero groups that RFC 5952 §4.2 shortens: the first longest run, of two at least. */
 static void
 find_gap(const uint8_t bytes[static 16], unsigned int *start, unsigned int *length)
 {

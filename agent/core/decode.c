@@ -197,6 +197,13 @@ next_packet(struct decoded *out, uint8_t kind)
 }
 
 static void
+take_fragment(struct packet *packet, unsigned int offset, bool more)
+{
+	packet->later_fragment = offset != 0;
+	packet->first_fragment = offset == 0 && more;
+}
+
+static void
 decode_ipv4(struct decoded *out, struct span span, uint8_t kind)
 {
 	struct packet *packet;
@@ -223,7 +230,7 @@ decode_ipv4(struct decoded *out, struct span span, uint8_t kind)
 	memcpy(packet->dst.bytes, span.at + 16, 4);
 	packet->proto = span.at[9];
 	packet->length = (uint32_t)total;
-	packet->later_fragment = (be16(span.at + 6) & 0x1fff) != 0;
+	take_fragment(packet, be16(span.at + 6) & 0x1fff, (span.at[6] & 0x20) != 0);
 	if (span.left < header) {
 		skip(out, SKIP_IP_CUT);
 		return;
@@ -278,7 +285,7 @@ walk_extensions(struct decoded *out, struct packet *packet, struct span *span)
 			return false;
 		}
 		if (packet->proto == EXTENSION_FRAGMENT)
-			packet->later_fragment = (be16(span->at + 2) & 0xfff8) != 0;
+			take_fragment(packet, be16(span->at + 2) & 0xfff8, span->at[3] & 1);
 		packet->proto = span->at[0];
 		*span = span_after(*span, size);
 	}

@@ -84,6 +84,7 @@ struct packet {
 	bool has_ports;
 	bool has_icmp;		/* type and code are known */
 	bool has_icmp_id;	/* an echo or another query with its identifier */
+	bool first_fragment;	/* others follow */
 	bool later_fragment;	/* not the first: no ports, no ICMP type */
 	uint8_t tcp_flags;	/* TCP_…; 0 when not TCP or cut */
 	uint8_t icmp_type, icmp_code;

@@ -141,7 +141,8 @@ check_sources(const struct sections *image, struct list_error *err)
 			return image_refuse(err, "image: name of source %u is not printable", i);
 		if (source->role > LIST_TRUSTED || source->action > LIST_DROP ||
 		    !all_zero(source->pad, sizeof(source->pad)))
-			return image_refuse(err, "image: source %u has an unknown role or action", i);
+			return image_refuse(err, "image: source %u has an unknown role or action",
+			    i);
 	}
 	return 0;
 }
@@ -186,7 +187,8 @@ check_attrs(const struct sections *image, struct list_error *err)
 		const struct list_attr *attr = &image->attrs[i];
 
 		if (attr->lists == 0 || (attr->lists & ~all) != 0)
-			return image_refuse(err, "image: row %u names a source that is not there", i);
+			return image_refuse(err, "image: row %u names a source that is not there",
+			    i);
 		if (attr->action != highest_action(image, attr->lists))
 			return image_refuse(err, "image: row %u has action %u, its sources have %u",
 			    i, attr->action, highest_action(image, attr->lists));

@@ -149,6 +149,16 @@ json_push_object(struct json_page *page, cJSON *to)
 	return add(page, to, NULL, cJSON_CreateObject());
 }
 
+char *
+json_quoted(const char *text)
+{
+	cJSON *item = string_item(text);
+	char *quoted = item == NULL ? NULL : cJSON_PrintUnformatted(item);
+
+	cJSON_Delete(item);
+	return quoted;
+}
+
 const char *
 time_text(int64_t time_ms, char buf[static TIME_TEXT_MAX])
 {

@@ -38,6 +38,9 @@ void json_push_text(struct json_page *page, cJSON *to, const char *text);
 void json_push_integer(struct json_page *page, cJSON *to, uint64_t value);
 cJSON *json_push_object(struct json_page *page, cJSON *to);
 
+/* The text as a JSON string with its quotes, malloc'd; NULL: no memory. */
+char *json_quoted(const char *text);
+
 #define TIME_TEXT_MAX	32
 const char *time_text(int64_t time_ms, char buf[static TIME_TEXT_MAX]);
 

@@ -15,7 +15,19 @@
 bool
 ctl_list_option(struct ctl_list_options *options, int option, const char *value, int *rc)
 {
+	int format;
+
 	switch (option) {
+	case 'f':
+		format = format_by_name(value);
+		if (format < 0) {
+			fprintf(stderr, "threatlistctl: --format takes auto or txt, not %s\n",
+			    value);
+			*rc = EXIT_USAGE;
+			return true;
+		}
+		options->format = (enum list_format)format;
+		return true;
 	case 'l':
 	case 't':
 		if (options->n == LIST_SOURCES_MAX) {
@@ -66,7 +78,7 @@ read_file(const char *path, size_t *size)
 	*size = n;
 out:
 	if (data == NULL && errno == EFBIG)
-		fprintf(stderr, "threatlistctl: %s: larger than %u MiB\n", path,
+		fprintf(stderr, "threatlistctl: %s: a list may have %u MiB, this is larger\n", path,
 		    FILE_MAX_BYTES >> 20);
 	else if (data == NULL)
 		fprintf(stderr, "threatlistctl: %s: %s\n", path, strerror(errno));
@@ -85,44 +97,83 @@ print_rejects(const char *path, const struct format_report *report)
 		    report->rejects[i].reason, report->rejects[i].text);
 }
 
-/* One file into one source image. */
-static int
-read_source(struct ctl_lists *lists, const char *path, uint8_t role)
+/* The entries of one file; NULL: said on stderr, *rc the exit code or -ENODATA. */
+static struct entries *
+read_entries(const char *path, enum list_format format, struct format_report *report, int *rc)
 {
-	struct list_source source = { .role = role, .action = LIST_DROP };
-	struct format_report report;
-	struct image image = { NULL, 0 };
 	struct entries *entries;
-	struct list_error error;
 	char *data;
-	size_t size;
-	int rc;
+	size_t size = 0;
+	int error;
 
+	*rc = EXIT_NO;
 	data = read_file(path, &size);
 	if (data == NULL)
-		return EXIT_NO;
+		return NULL;
 	entries = entries_new();
-	rc = entries == NULL ? -ENOMEM : format_read(entries, FORMAT_AUTO, data, size, &report);
+	error = entries == NULL ? -ENOMEM : format_read(entries, format, data, size, report);
 	free(data);
 	if (entries != NULL)
-		print_rejects(path, &report);
-	snprintf(source.name, sizeof(source.name), "%s", path);
-	if (rc == 0)
-		rc = compile_source(entries, &source, &image);
+		print_rejects(path, report);
+	if (error == 0)
+		return entries;
 	entries_free(entries);
-	if (rc == -ENODATA)
+	if (error == -ENODATA) {
 		fprintf(stderr, "threatlistctl: %s: no acceptable entry in %llu lines\n", path,
-		    (unsigned long long)report.lines);
-	else if (rc != 0)
+		    (unsigned long long)report->lines);
+		*rc = -ENODATA;
+	} else if (error == -E2BIG) {
+		fprintf(stderr, "threatlistctl: %s: a list may have %u entries of a family, this"
+		    " has more\n", path, LIST_RANGES_MAX);
+	} else {
+		fprintf(stderr, "threatlistctl: %s: %s\n", path, strerror(-error));
+	}
+	return NULL;
+}
+
+/* An image takes printable names only; what is shown is the path itself. */
+static void
+name_source(struct list_source *source, const char *path)
+{
+	char *at;
+
+	snprintf(source->name, sizeof(source->name), "%s", path);
+	for (at = source->name; *at != '\0'; at++) {
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	}
+}
+
+/* One file into one source image. */
+static int
+read_source(struct ctl_lists *lists, const struct ctl_list_options *options, size_t i)
+{
+	const char *path = options->files[i].path;
+	struct list_source source = { .role = options->files[i].role, .action = LIST_DROP };
+	struct image image = { NULL, 0 };
+	struct entries *entries;
+	struct list_error err;
+	int rc;
+
+	entries = read_entries(path, options->format, &lists->reports[i], &rc);
+	if (entries == NULL)
+		return rc == -ENODATA && options->skip_unusable && source.role == LIST_THREAT ?
+		    EXIT_DONE : EXIT_NO;
+	name_source(&source, path);
+	rc = compile_source(entries, &source, &image);
+	if (options->keep_entries)
+		lists->entries[i] = entries;
+	else
+		entries_free(entries);
+	if (rc != 0) {
 		fprintf(stderr, "threatlistctl: %s: %s\n", path, strerror(-rc));
-	if (rc != 0)
-		return EXIT_NO;
-	lists->images[lists->n] = image.bytes;
-	if (list_open_memory(&lists->sources[lists->n], image.bytes, image.size, &error) != 0) {
-		fprintf(stderr, "threatlistctl: %s: %s\n", path, error.text);
 		return EXIT_NO;
 	}
-	lists->n++;
+	lists->images[i] = image.bytes;
+	if (list_open_memory(&lists->sources[i], image.bytes, image.size, &err) != 0) {
+		fprintf(stderr, "threatlistctl: %s: %s\n", path, err.text);
+		return EXIT_NO;
+	}
 	return EXIT_DONE;
 }
 
@@ -130,7 +181,6 @@ int
 ctl_lists_read(struct ctl_lists *lists, const struct ctl_list_options *options)
 {
 	const struct list *sources[LIST_SOURCES_MAX];
-	struct compile_notes notes;
 	struct list_error error;
 	struct image image;
 	size_t i;
@@ -138,12 +188,13 @@ ctl_lists_read(struct ctl_lists *lists, const struct ctl_list_options *options)
 
 	memset(lists, 0, sizeof(*lists));
 	for (i = 0; i < options->n; i++) {
-		rc = read_source(lists, options->files[i].path, options->files[i].role);
+		rc = read_source(lists, options, i);
 		if (rc != EXIT_DONE)
 			return rc;
 		sources[i] = lists->sources[i];
+		lists->n++;
 	}
-	rc = compile_union(sources, lists->n, options->scope, &image, &notes);
+	rc = compile_union(sources, lists->n, options->scope, &image, &lists->notes);
 	if (rc != 0) {
 		fprintf(stderr, "threatlistctl: lists not united: %s\n", strerror(-rc));
 		return EXIT_NO;
@@ -162,8 +213,10 @@ ctl_lists_free(struct ctl_lists *lists)
 	size_t i;
 
 	list_free(lists->list);
-	for (i = 0; i < LIST_SOURCES_MAX; i++)
+	for (i = 0; i < LIST_SOURCES_MAX; i++) {
 		list_free(lists->sources[i]);
+		entries_free(lists->entries[i]);
+	}
 	for (i = 0; i <= LIST_SOURCES_MAX; i++)
 		free(lists->images[i]);
 }
@@ -177,7 +230,7 @@ ctl_lists_trusted(const struct ctl_lists *lists, const struct addr *addr, struct
 	size_t i;
 
 	for (i = 0; i < lists->n; i++) {
-		if (!list_find(lists->sources[i], addr, &found))
+		if (lists->sources[i] == NULL || !list_find(lists->sources[i], addr, &found))
 			continue;
 		if (list_source(lists->sources[i], 0)->role == LIST_THREAT) {
 			threat = true;

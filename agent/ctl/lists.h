@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* List files named on a command line, read and united: check, replay. */
+/* List files named on a command line, read and united: check, parse, replay. */
 #ifndef CTL_LISTS_H
 #define CTL_LISTS_H
 
@@ -16,17 +16,23 @@ struct ctl_list_options {
 	} files[LIST_SOURCES_MAX];
 	size_t n;
 	enum list_scope scope;
+	enum list_format format;	/* of all files */
+	bool keep_entries;		/* for compile_lines */
+	bool skip_unusable;		/* go on without threat lists that have no entry */
 };
 
 /*
- * Takes one of the options 'l' (list), 't' (trusted), 's' (scope).  False: it is
- * none of them.  *rc is set to an exit code when its value is wrong (said on stderr).
+ * Takes one of the options 'l' (list), 't' (trusted), 's' (scope), 'f' (format).
+ * False: it is none of them.  *rc is set to an exit code when its value is wrong (said on stderr).
  */
 bool ctl_list_option(struct ctl_list_options *options, int option, const char *value, int *rc);
 
 struct ctl_lists {
 	size_t n;
-	struct list *sources[LIST_SOURCES_MAX];	/* one a file, named as on the command line */
+	struct list *sources[LIST_SOURCES_MAX];	/* one a file; NULL: skipped */
+	struct format_report reports[LIST_SOURCES_MAX];
+	struct entries *entries[LIST_SOURCES_MAX];	/* if kept */
+	struct compile_notes notes;
 	struct list *list;			/* the union in force */
 	void *images[LIST_SOURCES_MAX + 1];	/* the memory behind them */
 };

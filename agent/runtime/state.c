@@ -5,61 +5,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/durable.h"
 #include "threatlistd/enforce.h"
 
 #define STATE_FILE	"state"
 #define STATE_MAX	1024	/* bytes: some ten times what is written */
-
-static int
-write_all(int fd, const char *data, uint64_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		size -= (uint64_t)n;
-	}
-	return 0;
-}
-
-int
-file_replace(const char *dir, const char *name, const void *data, uint64_t size)
-{
-	char temporary[NAME_MAX + 1];
-	int dir_fd, fd = -1, error = 0;
-
-	if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0)
-		return -errno;
-	unlinkat(dir_fd, temporary, 0);
-	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		error = -errno;
-		goto out;
-	}
-	error = write_all(fd, data, size);
-	if (error == 0 && (fsync(fd) != 0 || renameat(dir_fd, temporary, dir_fd, name) != 0 ||
-	    fsync(dir_fd) != 0))
-		error = -errno;
-	if (error != 0)
-		unlinkat(dir_fd, temporary, 0);
-out:
-	if (fd >= 0)
-		close(fd);
-	close(dir_fd);
-	return error;
-}
 
 static const char *const mode_names[] = {
 	[ENFORCE_OFF] = "off", [ENFORCE_WATCH] = "watch", [ENFORCE_DROP] = "drop",
@@ -142,5 +95,5 @@ state_store(const struct state *state, const char *state_dir)
 		    mode_names[state->mode], mode_names[state->conf_mode]);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "panic = %s\npurged = %s\n",
 	    state->panic ? "yes" : "no", state->purged ? "yes" : "no");
-	return file_replace(state_dir, STATE_FILE, text, (uint64_t)n);
+	return durable_replace(state_dir, STATE_FILE, text, (size_t)n);
 }

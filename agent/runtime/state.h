@@ -21,10 +21,4 @@ struct state {
 int state_load(struct state *state, const char *state_dir);
 int state_store(const struct state *state, const char *state_dir);
 
-/*
- * Replaces DIR/NAME by these bytes in one move (temp file, fsync, rename,
- * fsync of the directory), mode 0600.  0 or -errno.
- */
-int file_replace(const char *dir, const char *name, const void *data, uint64_t size);
-
 #endif

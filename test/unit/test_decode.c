@@ -199,10 +199,11 @@ ipv4_headers(void **state)
 	DECODE(LINK_RAW, 0x45, 0, 0, 40, 0, 1, 0x20, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2,
 	    TCP_SYN_80);
 	assert_packet(0, KIND_OUTER, "192.0.2.1", "198.51.100.2", 6, 0x1234, 80);
+	assert_true(out.packets[0].first_fragment);
 	DECODE(LINK_RAW, 0x45, 0, 0, 40, 0, 1, 0x20, 1, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2,
 	    TCP_SYN_80);
 	assert_packet(0, KIND_OUTER, "192.0.2.1", "198.51.100.2", 6, -1, -1);
-	assert_true(out.packets[0].later_fragment);
+	assert_true(out.packets[0].later_fragment && !out.packets[0].first_fragment);
 	assert_int_equal(out.skip, SKIP_NONE);
 	/* total length 0: left to the card */
 	DECODE(LINK_RAW, 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2,
@@ -238,6 +239,7 @@ ipv6_headers(void **state)
 	    17, 0, 0, 1, 0, 0, 0, 9,
 	    UDP_53);
 	assert_packet(0, KIND_OUTER, "2001:db8::1", "2001:db8::2", 17, 49152, 53);
+	assert_true(out.packets[0].first_fragment);
 	assert_int_equal(out.skip, SKIP_NONE);
 	/* later fragment */
 	DECODE(LINK_IPV6, IPV6_HEAD(16, 44), 17, 0, 0, 8, 0, 0, 0, 9, UDP_53);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent.h"
+#include "core/gate.h"
+#include "jitter.h"
+#include "runtime/cache.h"
+#include "runtime/subnet.h"
+#include "threatlistd/log.h"
+
+#define FIRST_RETRY_MS		5000	/* after a failure, doubling up to the source's refresh */
+#define STALE_MS		(24 * 3600 * INT64_C(1000))	/* contract §4: failing for a day */
+#define OWN_SUBNETS_MAX		64
+
+void
+source_free_lists(struct source *source)
+{
+	list_free(source->in_force);
+	list_free(source->held);
+	source->in_force = source->held = NULL;
+}
+
+/* Does this image say what the config says of the source? */
+static bool
+image_fits(const struct conf_source *conf, const struct list *list)
+{
+	const struct list_source *row;
+
+	if (list_nsources(list) != 1)
+		return false;
+	row = list_source(list, 0);
+	return strcmp(row->name, conf->name) == 0 && row->role == conf->role &&
+	    row->action == conf->action;
+}
+
+void
+source_load(struct source *source)
+{
+	struct cache_copy copy;
+	struct list_error error;
+	int rc;
+
+	rc = cache_load(source->state_dir, source->conf->name, &copy, &error);
+	if (rc == -ENOENT)
+		return;
+	if (rc != 0) {
+		log_warn("last good list not usable source=%s error=\"%s\"", source->conf->name,
+		    error.text);
+		return;
+	}
+	if (!image_fits(source->conf, copy.list)) {
+		log_notice("last good list set aside source=%s reason=\"role or action changed\"",
+		    source->conf->name);
+		list_free(copy.list);
+		return;
+	}
+	source->in_force = copy.list;
+	source->last_good_ms = copy.stored_ms;
+	snprintf(source->etag, sizeof(source->etag), "%s", copy.etag);
+	snprintf(source->last_modified, sizeof(source->last_modified), "%s", copy.last_modified);
+	log_info("last good list loaded source=%s entries=%llu", source->conf->name,
+	    (unsigned long long)list_source(copy.list, 0)->entries);
+}
+
+/* Would the same bytes at the same place be read in the same way? */
+static bool
+same_reading(const struct conf_source *a, const struct conf_source *b)
+{
+	return a->type == b->type && strcmp(a->location, b->location) == 0 &&
+	    a->format == b->format && a->role == b->role && a->action == b->action;
+}
+
+void
+source_inherit(struct source *source, struct source *from)
+{
+	const struct conf_source *conf = source->conf, *old = from->conf;
+
+	if (conf->role != old->role)
+		return;
+	*source = *from;
+	source->conf = conf;
+	from->in_force = from->held = NULL;
+	source->fetching = false;
+	if (same_reading(conf, old))
+		return;
+	source->etag[0] = source->last_modified[0] = '\0';
+	source->due_ms = 0;
+	list_free(source->held);
+	source->held = NULL;
+}
+
+/* The part of a list event that both kinds share. */
+static void
+describe(struct event *event, enum event_name name, const struct source *source,
+    const struct list *fresh)
+{
+	event_init(event, name, NULL);
+	snprintf(event->source, sizeof(event->source), "%s", source->conf->name);
+	list_difference(source->in_force, fresh, &event->added, &event->removed);
+	event->entries = list_source(fresh, 0)->entries;
+	event->has_counts = 1;
+	if (source->in_force != NULL)
+		memcpy(event->old_hash, list_source(source->in_force, 0)->hash, LIST_HASH_LEN);
+	memcpy(event->new_hash, list_source(fresh, 0)->hash, LIST_HASH_LEN);
+}
+
+/* Puts an image in force and on disk.  Takes it over. */
+static void
+put_in_force(struct source *source, struct list *list)
+{
+	struct event event;
+	const void *bytes;
+	size_t size;
+	int rc;
+
+	describe(&event, EVENT_LIST_CHANGED, source, list);
+	log_notice("list changed source=%s entries=%llu added=%llu removed=%llu",
+	    source->conf->name, (unsigned long long)event.entries,
+	    (unsigned long long)event.added, (unsigned long long)event.removed);
+	events_raise(source->events, &event);
+	list_free(source->in_force);
+	source->in_force = list;
+	source->last_good_ms = loop_wall_ms();
+	bytes = list_bytes(list, &size);
+	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
+	    source->last_modified);
+	if (rc != 0)
+		log_error("last good list not kept source=%s path=%s error=\"%s\"; it is in force",
+		    source->conf->name, source->state_dir, strerror(-rc));
+}
+
+/* Keeps an image that a gate holds back.  Takes it over. */
+static void
+hold(struct source *source, struct list *list, const char *reason)
+{
+	struct event event;
+	bool told = source->held != NULL &&
+	    memcmp(list_hash(source->held), list_hash(list), LIST_HASH_LEN) == 0;
+
+	list_free(source->held);
+	source->held = list;
+	snprintf(source->error, sizeof(source->error), "held back: %.220s", reason);
+	if (told)
+		return;
+	log_warn("list held back source=%s reason=\"%s\"; the list before stays in force, "
+	    "\"threatlistctl accept %s\" lets it through", source->conf->name, reason,
+	    source->conf->name);
+	describe(&event, EVENT_LIST_HELD, source, list);
+	snprintf(event.reason, sizeof(event.reason), "%.250s", reason);
+	events_raise(source->events, &event);
+}
+
+void
+source_fail(struct source *source, const char *reason)
+{
+	int64_t now = loop_wall_ms();
+	struct event event;
+
+	if (source->first_failure_ms == 0 || strcmp(source->error, reason) != 0)
+		log_warn("list not refreshed source=%s error=\"%s\"", source->conf->name, reason);
+	if (source->first_failure_ms == 0)
+		source->first_failure_ms = now;
+	snprintf(source->error, sizeof(source->error), "%s", reason);
+	source->retry_ms = source->retry_ms == 0 ? FIRST_RETRY_MS : source->retry_ms * 2;
+	if (source->retry_ms > source->conf->refresh_ms)
+		source->retry_ms = source->conf->refresh_ms;
+	source->due_ms = loop_now_ms() + jittered(source->retry_ms);
+	if (now - source->first_failure_ms < STALE_MS || source->stale_told)
+		return;
+	source->stale_told = true;
+	event_init(&event, EVENT_SOURCE_STALE, NULL);
+	snprintf(event.source, sizeof(event.source), "%s", source->conf->name);
+	snprintf(event.reason, sizeof(event.reason), "%.250s", reason);
+	events_raise(source->events, &event);
+}
+
+static void
+succeed(struct source *source)
+{
+	if (source->first_failure_ms != 0)
+		log_notice("list refreshed again source=%s", source->conf->name);
+	source->first_failure_ms = 0;
+	source->retry_ms = 0;
+	source->stale_told = false;
+	source->error[0] = '\0';
+	source->last_good_ms = loop_wall_ms();
+	source->due_ms = loop_now_ms() + jittered(source->conf->refresh_ms);
+}
+
+static void
+keep_validators(struct source *source, const struct msg_fetched *fetched)
+{
+	snprintf(source->etag, sizeof(source->etag), "%s", fetched->etag);
+	snprintf(source->last_modified, sizeof(source->last_modified), "%s",
+	    fetched->last_modified);
+}
+
+/* What was read is what is in force already. */
+static bool
+unchanged(struct source *source)
+{
+	list_free(source->held);
+	source->held = NULL;
+	succeed(source);
+	return false;
+}
+
+/* A new image from the feed, the least trusted role: everything is checked here. */
+static bool
+judge(struct source *source, const struct msg_fetched *fetched, int fd)
+{
+	struct range own[OWN_SUBNETS_MAX];
+	struct list_error error = { "none came" };
+	struct list *list = NULL;
+	char reason[256];
+	size_t nown;
+
+	if (fd < 0 || list_open(&list, fd, true, &error) != 0) {
+		snprintf(reason, sizeof(reason), "image refused: %.200s", error.text);
+		source_fail(source, reason);
+		return false;
+	}
+	if (!image_fits(source->conf, list)) {
+		list_free(list);
+		source_fail(source, "image refused: it is not of this source");
+		return false;
+	}
+	keep_validators(source, fetched);
+	source->lines = fetched->lines;
+	source->rejected = fetched->rejected;
+	if (source->in_force != NULL &&
+	    memcmp(list_hash(list), list_hash(source->in_force), LIST_HASH_LEN) == 0) {
+		list_free(list);
+		return unchanged(source);
+	}
+	succeed(source);
+	nown = subnets_of_host(own, OWN_SUBNETS_MAX);
+	if (!gate_pass(&source->conf->gates, source->in_force, list, own, nown, reason)) {
+		/* asked for whole again, so that it is judged again */
+		source->etag[0] = source->last_modified[0] = '\0';
+		hold(source, list, reason);
+		return false;
+	}
+	list_free(source->held);
+	source->held = NULL;
+	put_in_force(source, list);
+	return true;
+}
+
+bool
+source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
+{
+	source->fetching = false;
+	source->last_try_ms = loop_wall_ms();
+	if (fetched->outcome == FETCH_NEW)
+		return judge(source, fetched, fd);
+	if (fetched->outcome == FETCH_SAME && source->in_force != NULL) {
+		keep_validators(source, fetched);
+		return unchanged(source);
+	}
+	if (fetched->outcome == FETCH_SAME) {
+		source->etag[0] = source->last_modified[0] = '\0';
+		source_fail(source, "said to be unchanged, but there is no list in force");
+		return false;
+	}
+	source_fail(source, fetched->reason);
+	if (fetched->retry_after_s > 0)
+		source->due_ms = loop_now_ms() + fetched->retry_after_s * INT64_C(1000);
+	return false;
+}
+
+int
+source_accept(struct source *source)
+{
+	struct list *list = source->held;
+
+	if (list == NULL)
+		return -ENODATA;
+	source->held = NULL;
+	source->error[0] = '\0';
+	put_in_force(source, list);
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One source as the parent knows it: what of it is in force, what a gate holds
+ * back, when it is asked next.  Its list changes only here, and only after the
+ * image has been checked, gated against the one in force, and found to be what
+ * the config says.
+ */
+#ifndef AGENT_SOURCE_H
+#define AGENT_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+
+struct events;
+
+struct source {
+	const struct conf_source *conf;	/* borrowed from the agent's config */
+	const char *state_dir;		/* borrowed, too */
+	struct events *events;
+	struct list *in_force, *held;	/* owned; NULL: none */
+	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
+	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
+	int64_t first_failure_ms;		/* wall clock, 0: not failing */
+	int64_t due_ms;				/* monotonic: when it is asked next */
+	int64_t retry_ms;			/* back-off, 0: not failing */
+	bool fetching, stale_told;
+	uint64_t lines, rejected;		/* of what was read last */
+	char error[256];			/* "" when fine */
+};
+
+/* The last good image of an earlier run, if there is a usable one. */
+void source_load(struct source *source);
+
+/*
+ * Takes over what is known of the same source under an older config.  What
+ * changes how it is read asks for the whole list anew; until it is there, the
+ * old one protects.  A changed role starts afresh.
+ */
+void source_inherit(struct source *source, struct source *from);
+
+/* The feed's answer; fd is borrowed.  True: another list is in force now. */
+bool source_fetched(struct source *source, const struct msg_fetched *fetched, int fd);
+
+/* No answer, or none that can be used. */
+void source_fail(struct source *source, const char *reason);
+
+/* Puts the list that is held back in force.  -ENODATA: there is none. */
+int source_accept(struct source *source);
+
+void source_free_lists(struct source *source);
+
+#endif

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts as network namespaces, and an agent in one of them: for the system tests and the demo.
+
+    agent ── listed     203.0.113.0/24, 2001:db8:66::/64
+          └─ innocent   192.0.2.0/24,   2001:db8:10::/64
+
+Nothing is ever sent outside these namespaces; all of it is gone after close().
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = (ROOT / os.environ.get("B", "build")).resolve()
+SANITIZED = BUILD.name.endswith("-asan")
+
+AGENT_AT_LISTED, LISTED, AGENT6, LISTED6 = "203.0.113.1", "203.0.113.66", "2001:db8:66::1", "2001:db8:66::66"
+AGENT_AT_INNOCENT, INNOCENT, INNOCENT6 = "192.0.2.1", "192.0.2.10", "2001:db8:10::10"
+PORT = 8443
+
+SERVER = """
+import socket, sys
+s = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+while True:
+    c, _ = s.accept(); c.sendall(b"hello"); c.close()
+"""
+
+CLIENT = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as s:
+    s.settimeout(float(sys.argv[3])); sys.exit(0 if s.recv(5) == b"hello" else 1)
+"""
+
+_numbers = itertools.count()
+
+
+def run(*command, check=True, timeout=60, **kwargs):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout, **kwargs)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def until(condition, seconds=10, pause=0.05):
+    """What condition() returns as soon as it is true; None when that took longer."""
+    end = time.monotonic() + seconds * (3 if SANITIZED else 1)
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(pause)
+    return None
+
+
+class Lab:
+    """The three hosts and everything that runs on them."""
+
+    def __init__(self):
+        tag = f"tl{os.getpid()}x{next(_numbers)}"
+        self.agent, self.listed, self.innocent = f"{tag}-agent", f"{tag}-listed", f"{tag}-innocent"
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="threatlistd-lab-"))
+        self.work.chmod(0o755)
+        self.processes = []
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self):
+        for namespace in (self.agent, self.listed, self.innocent):
+            run("ip", "netns", "add", namespace)
+            run("ip", "-n", namespace, "link", "set", "lo", "up")
+        for peer, name, ip, ip6, own, own6 in (
+                (self.listed, "to-listed", LISTED, LISTED6, AGENT_AT_LISTED, AGENT6),
+                (self.innocent, "to-innocent", INNOCENT, INNOCENT6, AGENT_AT_INNOCENT, "2001:db8:10::1")):
+            run("ip", "link", "add", name, "netns", self.agent, "type", "veth", "peer", "name", "eth0", "netns", peer)
+            for namespace, device, address, address6 in ((self.agent, name, own, own6), (peer, "eth0", ip, ip6)):
+                run("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", device)
+                run("ip", "-n", namespace, "addr", "add", f"{address6}/64", "dev", device, "nodad")
+                run("ip", "-n", namespace, "link", "set", device, "up")
+
+    def serve(self, namespace):
+        """A TCP server that says hello."""
+        self.start(namespace, sys.executable, "-c", SERVER, PORT)
+
+    def inside(self, namespace, *command, **kwargs):
+        return run("ip", "netns", "exec", namespace, *command, **kwargs)
+
+    def start(self, namespace, *command, log=None, **kwargs):
+        out = log or subprocess.DEVNULL
+        process = subprocess.Popen(["ip", "netns", "exec", namespace, *[str(c) for c in command]],
+                                   stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **kwargs)
+        self.processes.append(process)
+        return process
+
+    def ping(self, namespace, address, wait=1):
+        return self.inside(namespace, "ping", "-n", "-c", "1", "-W", wait, address, check=False).returncode == 0
+
+    def connect(self, namespace, address, wait=1):
+        return self.inside(namespace, sys.executable, "-c", CLIENT, address, PORT, wait, check=False).returncode == 0
+
+    def nft(self, *arguments, check=True):
+        return self.inside(self.agent, "nft", *arguments, check=check)
+
+    def nft_json(self, *arguments):
+        return json.loads(self.nft("-j", *arguments).stdout)["nftables"]
+
+    def has_table(self):
+        return "inet threatlistd" in self.nft("list", "tables").stdout
+
+    def in_set(self, name, element):
+        return self.nft("get", "element", "inet", "threatlistd", name, f"{{ {element} }}", check=False).returncode == 0
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        for namespace in (self.agent, self.listed, self.innocent):
+            for pid in run("ip", "netns", "pids", namespace, check=False).stdout.split():
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            run("ip", "netns", "del", namespace, check=False)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+class Agent:
+    """An agent in the lab's first host, with its config, list and file sink."""
+
+    def __init__(self, lab, name="agent"):
+        self.lab = lab
+        self.dir = lab.work / name
+        self.dir.mkdir()
+        self.config = self.dir / "threatlistd.conf"
+        self.list = self.dir / "threat.txt"
+        self.jsonl = self.dir / "findings.jsonl"
+        self.log_path = self.dir / "log"
+        self.process = None
+        self.list.write_text(f"{LISTED}\n{LISTED6}\n")
+        self.configure()
+
+    def configure(self, agent="", enforce="mode = drop", capture="", sources=None, sinks=None, more=""):
+        if sources is None:
+            sources = f"[source test]\ntype = file\nlocation = {self.list}\n"
+        if sinks is None:
+            sinks = f"[sink log]\ntype = file\npath = {self.jsonl}\n"
+        self.config.write_text(f"[agent]\nstate_dir = {self.dir}/state\nrun_dir = {self.dir}/run\n"
+                               f"host_id = i-0123456789abcdef0\nscope = any\n{agent}\n"
+                               f"[enforce]\n{enforce}\n[capture]\n{capture}\n{sources}\n{sinks}\n{more}")
+
+    def start(self, wait=True):
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = self.lab.start(self.lab.agent, BUILD / "threatlistd", "-c", self.config, log=log)
+        if wait:
+            assert until(self.ready), self.log()
+        return self
+
+    def ready(self):
+        now = self.status()
+        return now and now["table"] and now["table"]["list"] >= 1 and now["capture"]["method"] != "failed"
+
+    def stop(self, signo=signal.SIGTERM):
+        self.process.send_signal(signo)
+        return self.process.wait(20)
+
+    def kill_all(self):
+        """kill -9 of parent and roles at one instant."""
+        for pid in [self.process.pid] + [pid for pid in self.roles().values()]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+    def ctl(self, *arguments, check=False, **kwargs):
+        return self.lab.inside(self.lab.agent, BUILD / "threatlistctl", arguments[0], "-c", self.config,
+                               *arguments[1:], check=check, **kwargs)
+
+    def status(self):
+        done = self.ctl("status", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def roles(self):
+        return {role["role"]: role["pid"] for role in self.status()["roles"] if role["pid"]}
+
+    def check(self, address):
+        """The words of the one line that check prints."""
+        return self.ctl("check", address).stdout.split()
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def findings(self, path=None):
+        path = path or self.jsonl
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+    def found(self, remote=None, direction=None, event=None):
+        """The newest delivered finding that fits, or None."""
+        for finding in reversed(self.findings()):
+            action = finding["service"]["action"]
+            own = finding["service"]["additionalInfo"]["threatlistd"]
+            connection = action.get("networkConnectionAction")
+            if event is not None:
+                if own.get("event", {}).get("name") == event:
+                    return finding
+            elif connection and (direction is None or connection["connectionDirection"] == direction) and \
+                    remote in connection["remoteIpDetails"].values():
+                return finding
+        return None
