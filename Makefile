@@ -86,7 +86,7 @@ $(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(LIB)
 	$(call say,LD,$@) $(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Fast, no root: units, replayed fuzz corpora, golden files, the tree's own rules.
-check: all $(UNITS) $(REPLAYS)
+check: all $(UNITS) $(REPLAYS) $(TOOLS)
 	$(Q)B=$(B) sh test/run-units.sh $(UNITS)
 	$(Q)B=$(B) sh test/run-corpora.sh $(REPLAYS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint

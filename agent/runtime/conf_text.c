@@ -174,12 +174,19 @@ add(struct conf_texts *texts, int fd, char *name, struct conf_error *err)
 		free(name);
 		return error;
 	}
-	if ((st.st_mode & S_IWOTH) != 0)
-		log_warn("config path=%s is writable by everyone", name);
 	text->name = texts->names[texts->n] = name;
 	text->data = texts->data[texts->n] = data;
 	texts->n++;
 	return 0;
+}
+
+static void
+warn_if_open(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+		log_warn("config writable by everyone path=%s", path);
 }
 
 static int
@@ -194,6 +201,8 @@ add_path(struct conf_texts *texts, const char *path, struct conf_error *err)
 	name = strdup(path);
 	error = name == NULL ? cannot(err, path, strerror(ENOMEM), -ENOMEM) :
 	    add(texts, fd, name, err);
+	if (error == 0)
+		warn_if_open(fd, path);
 	close(fd);
 	return error;
 }

@@ -346,7 +346,6 @@ error_of(CURLcode code)
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
 		return -ECONNREFUSED;
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_TOO_MANY_REDIRECTS:
 		return -EPERM;
@@ -373,6 +372,9 @@ judge(struct http *http, CURLcode code, const struct http_request *request)
 	int error = http->failed != 0 ? http->failed : error_of(code);
 	char text[160];
 
+	/* curl says this of a redirect, and of a peer that does not speak HTTP */
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && answer->location[0] != '\0')
+		error = -EPERM;
 	if (error == -EFBIG) {
 		snprintf(text, sizeof(text), "the answer is larger than %llu bytes",
 		    (unsigned long long)request->max_bytes);
@@ -385,9 +387,6 @@ judge(struct http *http, CURLcode code, const struct http_request *request)
 		snprintf(text, sizeof(text), "redirected to `%.100s', only https:// is followed",
 		    answer->location);
 		say(answer, text);
-	} else if (error == -EPERM && code == CURLE_UNSUPPORTED_PROTOCOL) {
-		say(answer, request->allow_http ? "only http:// and https:// are allowed" :
-		    "only https:// is allowed");
 	} else if (error != 0 && answer->error[0] == '\0') {
 		say(answer, http->reason[0] != '\0' ? http->reason : curl_easy_strerror(code));
 	}
@@ -401,15 +400,16 @@ drop_body(struct http *http)
 	http->answer->body_size = 0;
 }
 
-int
-http_do(struct http *http, const struct http_request *request, struct http_answer *answer)
+static bool
+scheme_is_allowed(const struct http_request *request)
 {
-	CURL *curl = http->curl;
-	struct curl_slist *headers;
-	CURLcode code;
-	int error;
+	return strncasecmp(request->url, "https://", 8) == 0 ||
+	    (request->allow_http && strncasecmp(request->url, "http://", 7) == 0);
+}
 
-	assert(request->max_bytes > 0);
+static void
+begin(struct http *http, const struct http_request *request, struct http_answer *answer)
+{
 	memset(answer, 0, sizeof(*answer));
 	http->answer = answer;
 	http->max_bytes = request->max_bytes;
@@ -418,23 +418,37 @@ http_do(struct http *http, const struct http_request *request, struct http_answe
 	http->header_bytes = 0;
 	http->failed = 0;
 	http->reason[0] = '\0';
+	/* options only: connections, DNS cache and TLS sessions stay */
+	curl_easy_reset(http->curl);
+	set_bounds(http, request);
+	set_url_rules(http->curl, request);
+	set_proxy(http->curl, request->proxy);
+	set_tls(http->curl, request);
+	set_method(http->curl, request);
+}
+
+int
+http_do(struct http *http, const struct http_request *request, struct http_answer *answer)
+{
+	struct curl_slist *headers;
+	int error;
+
+	assert(request->max_bytes > 0);
+	begin(http, request, answer);
+	if (!scheme_is_allowed(request)) {
+		say(answer, request->allow_http ? "only http:// and https:// are allowed" :
+		    "only https:// is allowed");
+		return -EPERM;
+	}
 	headers = make_headers(request);
 	if (headers == NULL) {
 		say(answer, "out of memory");
 		return -ENOMEM;
 	}
-	/* options only: connections, DNS cache and TLS sessions stay */
-	curl_easy_reset(curl);
-	set_bounds(http, request);
-	set_url_rules(curl, request);
-	set_proxy(curl, request->proxy);
-	set_tls(curl, request);
-	set_method(curl, request);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	code = curl_easy_perform(curl);
-	error = judge(http, code, request);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	error = judge(http, curl_easy_perform(http->curl), request);
+	curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	if (error == 0)
 		error = grow(http, 0);

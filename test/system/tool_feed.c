@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Plays the parent for the role feed: tool_feed [-f] [-H HASH -e ETAG
+ * -m LAST_MODIFIED] CONF.  One JSON line for each thing that comes back, the
+ * last one says how the role ended.
+ *   -f  ask for host facts (alone if the config has no source)
+ *   -H  hash of the image in force, with its validators
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+
+#include "roles.h"
+#include "runtime/channel.h"
+#include "runtime/conf.h"
+#include "threatlistd/log.h"
+
+static struct loop *loop;
+
+static void
+print(cJSON *object)
+{
+	char *text = cJSON_PrintUnformatted(object);
+
+	puts(text);
+	fflush(stdout);
+	free(text);
+	cJSON_Delete(object);
+}
+
+static void
+add_list(cJSON *object, int fd)
+{
+	struct list_error err;
+	struct list *list;
+	char hex[2 * LIST_HASH_LEN + 1];
+	size_t i;
+
+	if (list_open(&list, fd, true, &err) != 0) {
+		cJSON_AddStringToObject(object, "imageError", err.text);
+		return;
+	}
+	for (i = 0; i < LIST_HASH_LEN; i++)
+		snprintf(hex + 2 * i, 3, "%02x", list_hash(list)[i]);
+	cJSON_AddStringToObject(object, "hash", hex);
+	cJSON_AddNumberToObject(object, "ranges",
+	    (double)(list_nranges4(list) + list_nranges6(list)));
+	cJSON_AddStringToObject(object, "name", list_source(list, 0)->name);
+	cJSON_AddStringToObject(object, "role", list_role_text(list_source(list, 0)->role));
+	cJSON_AddStringToObject(object, "action", list_action_text(list_source(list, 0)->action));
+	list_free(list);
+}
+
+static void
+print_fetched(const struct msg_fetched *fetched, int fd)
+{
+	static const char *const outcomes[] = {
+		[FETCH_NEW] = "new", [FETCH_SAME] = "same", [FETCH_FAILED] = "failed",
+	};
+	cJSON *object = cJSON_CreateObject(), *rejects = cJSON_AddArrayToObject(object, "rejects");
+	int i;
+
+	cJSON_AddNumberToObject(object, "source", fetched->source);
+	cJSON_AddStringToObject(object, "outcome", outcomes[fetched->outcome]);
+	cJSON_AddStringToObject(object, "reason", fetched->reason);
+	cJSON_AddStringToObject(object, "etag", fetched->etag);
+	cJSON_AddStringToObject(object, "lastModified", fetched->last_modified);
+	cJSON_AddNumberToObject(object, "bytes", (double)fetched->bytes);
+	cJSON_AddNumberToObject(object, "lines", (double)fetched->lines);
+	cJSON_AddNumberToObject(object, "entries", (double)fetched->entries);
+	cJSON_AddNumberToObject(object, "rejected", (double)fetched->rejected);
+	cJSON_AddNumberToObject(object, "notes", (double)fetched->notes);
+	cJSON_AddNumberToObject(object, "retryAfter", fetched->retry_after_s);
+	for (i = 0; i < FETCH_REJECTS && fetched->rejects[i][0] != '\0'; i++)
+		cJSON_AddItemToArray(rejects, cJSON_CreateString(fetched->rejects[i]));
+	if (fd >= 0)
+		add_list(object, fd);
+	print(object);
+}
+
+static void
+print_facts(const struct host_facts *facts)
+{
+	cJSON *object = cJSON_CreateObject();
+	char text[ADDR_TEXT_MAX];
+
+#define ADD(member)	cJSON_AddStringToObject(object, #member, facts->member)
+	ADD(host_id);
+	ADD(instance_id);
+	ADD(account);
+	ADD(region);
+	ADD(partition);
+	ADD(zone);
+	ADD(instance_type);
+	ADD(image_id);
+	ADD(profile_arn);
+	ADD(profile_id);
+	ADD(interface_id);
+	ADD(vpc_id);
+	ADD(subnet_id);
+	ADD(security_group_id);
+	ADD(security_group);
+#undef ADD
+	cJSON_AddStringToObject(object, "private_ip", facts->private_ip.family == ADDR_NONE ? "" :
+	    addr_text(&facts->private_ip, text));
+	cJSON_AddStringToObject(object, "public_ip", facts->public_ip.family == ADDR_NONE ? "" :
+	    addr_text(&facts->public_ip, text));
+	cJSON_AddNumberToObject(object, "on_ec2", facts->on_ec2);
+	print(object);
+}
+
+static void
+on_message(const struct message *message, int *fd, void *arg)
+{
+	if (message->type == MSG_FETCHED)
+		print_fetched(&message->u.fetched, *fd);
+	else if (message->type == MSG_HOST_FOUND)
+		print_facts(&message->u.facts);
+}
+
+static void
+on_closed(const char *reason, void *arg)
+{
+	loop_stop(loop);
+}
+
+static pid_t
+start_feed(int *channel_fd)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		if (pair[1] != CHANNEL_FD)
+			dup2(pair[1], CHANNEL_FD);
+		log_init("feed", LOG_STYLE_JOURNAL);
+		exit(feed_main());
+	}
+	close(pair[1]);
+	*channel_fd = pair[0];
+	return pid;
+}
+
+static void
+read_hash(const char *hex, uint8_t hash[static LIST_HASH_LEN])
+{
+	unsigned int byte;
+	size_t i;
+
+	for (i = 0; i < LIST_HASH_LEN && sscanf(hex + 2 * i, "%2x", &byte) == 1; i++)
+		hash[i] = (uint8_t)byte;
+}
+
+static int
+send_conf(struct channel *channel, const struct conf *conf)
+{
+	struct message message = { .type = MSG_CONF };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int fd, error;
+
+	if (out == NULL || conf_print(conf, out) != 0)
+		return -1;
+	fclose(out);
+	fd = memfd_with("conf", text, size);
+	error = channel_send(channel, &message, fd);
+	close(fd);
+	free(text);
+	return error;
+}
+
+static void
+ask(struct channel *channel, const struct conf *conf, const struct msg_fetch *about)
+{
+	struct message message = { .type = MSG_FETCH, .u.fetch = *about };
+	size_t i;
+
+	for (i = 0; i < conf->nsources; i++) {
+		message.u.fetch.source = (uint32_t)i;
+		channel_send(channel, &message, -1);
+	}
+	if (conf->nsources == 0) {
+		message.u.fetch.source = FETCH_NO_SOURCE;
+		channel_send(channel, &message, -1);
+	}
+	message.type = MSG_GO;
+	channel_send(channel, &message, -1);
+}
+
+static void
+print_end(pid_t pid)
+{
+	cJSON *object = cJSON_CreateObject();
+	int status = 0;
+
+	waitpid(pid, &status, 0);
+	cJSON_AddNumberToObject(object, "exit", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	cJSON_AddNumberToObject(object, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	print(object);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct msg_fetch about = { .source = 0 };
+	struct conf_error err;
+	struct channel *channel;
+	struct conf *conf;
+	pid_t pid;
+	int option, fd = -1;
+
+	while ((option = getopt(argc, argv, "fH:e:m:")) != -1) {
+		if (option == 'f') {
+			about.ask_facts = 1;
+		} else if (option == 'H') {
+			about.have_hash = 1;
+			read_hash(optarg, about.hash);
+		} else if (option == 'e') {
+			snprintf(about.etag, sizeof(about.etag), "%s", optarg);
+		} else if (option == 'm') {
+			snprintf(about.last_modified, sizeof(about.last_modified), "%s", optarg);
+		} else {
+			return 2;
+		}
+	}
+	if (optind + 1 != argc || conf_load(&conf, argv[optind], &err) != 0) {
+		fprintf(stderr, "%s\n", optind + 1 == argc ? err.text : "usage: tool_feed CONF");
+		return 2;
+	}
+	pid = start_feed(&fd);
+	if (pid < 0) {
+		perror("tool_feed");
+		return 1;
+	}
+	loop = loop_new();
+	channel = channel_new(loop, fd, on_message, on_closed, NULL);
+	fprintf(stderr, "pid %d\n", (int)pid);
+	send_conf(channel, conf);
+	ask(channel, conf, &about);
+	loop_run(loop);
+	channel_free(channel);
+	loop_free(loop);
+	conf_free(conf);
+	print_end(pid);
+	return 0;
+}
