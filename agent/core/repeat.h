@@ -14,7 +14,7 @@
 #include "core/decode.h"
 
 #define REPEAT_KEPT		256	/* listed packets that are remembered */
-#define REPEAT_WITHIN_US	20000	/* a retransmission takes longer than Linux' least RTO / 10 */
+#define REPEAT_WITHIN_US	20000	/* a tenth of Linux' least retransmission timeout */
 
 struct repeat;
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/sight.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/flow.h"
+#include "core/match.h"
 #include "core/repeat.h"
 
 struct sight {
-	const struct list *list;
+	struct match *match;		/* NULL: no list */
 	uint64_t generation;
 	struct flow_table *flows;
 	struct repeat *repeat;		/* NULL: each packet comes once */
@@ -52,16 +54,26 @@ sight_free(struct sight *sight)
 {
 	if (sight == NULL)
 		return;
+	match_free(sight->match);
 	flow_table_free(sight->flows);
 	repeat_free(sight->repeat);
 	free(sight);
 }
 
-void
+int
 sight_set_list(struct sight *sight, const struct list *list, uint64_t generation)
 {
-	sight->list = list;
+	struct match *match = NULL;
+
+	if (list != NULL) {
+		match = match_new(list);
+		if (match == NULL)
+			return -ENOMEM;
+	}
+	match_free(sight->match);
+	sight->match = match;
 	sight->generation = generation;
+	return 0;
 }
 
 void
@@ -189,8 +201,8 @@ is_repeat(struct sight *sight, int64_t time_us)
 static bool
 find_sides(const struct sight *sight, struct look *look)
 {
-	look->listed[SIDE_SRC] = list_find(sight->list, &look->packet->src, &look->hit[SIDE_SRC]);
-	look->listed[SIDE_DST] = list_find(sight->list, &look->packet->dst, &look->hit[SIDE_DST]);
+	look->listed[SIDE_SRC] = match_find(sight->match, &look->packet->src, &look->hit[SIDE_SRC]);
+	look->listed[SIDE_DST] = match_find(sight->match, &look->packet->dst, &look->hit[SIDE_DST]);
 	return look->listed[SIDE_SRC] || look->listed[SIDE_DST];
 }
 
@@ -229,7 +241,7 @@ sight_frame(struct sight *sight, int link, const uint8_t *data, size_t size, int
 	sight->stat.skipped[decoded->skip]++;
 	if (decoded->npackets == 0 && decoded->skip != SKIP_NOT_IP)
 		sight->stat.undecodable++;
-	if (sight->list == NULL)
+	if (sight->match == NULL)
 		return;
 	if (decoded->frame.time_us != 0)
 		time_us = decoded->frame.time_us;

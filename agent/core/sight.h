@@ -59,8 +59,11 @@ struct sight;
 struct sight *sight_new(const struct sight_conf *conf);	/* NULL: no memory */
 void sight_free(struct sight *sight);
 
-/* The list to look into, borrowed until the next call; NULL: none, nothing is a hit. */
-void sight_set_list(struct sight *sight, const struct list *list, uint64_t generation);
+/*
+ * The list to look into, borrowed until the next call; NULL: none, nothing is a
+ * hit.  0, or -ENOMEM with the old one still in use.
+ */
+int sight_set_list(struct sight *sight, const struct list *list, uint64_t generation);
 
 /* Addresses of this host, copied; those past SIGHT_LOCAL_MAX are left out. */
 void sight_set_local(struct sight *sight, const struct range *ranges, size_t n);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "resume", ctl_resume, "End a panic or a purge" },
 	{ "purge", ctl_purge, "Delete the table, until resume" },
 	{ "parse", ctl_parse, "Offline: what is in list files, as the minimal CIDR cover" },
+	{ "replay", ctl_replay, "Offline: what the agent would report of a capture file" },
 	{ NULL, NULL, NULL },
 };
 
