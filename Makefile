@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# threatlistd: all check check-system bench fuzz lint install clean
+# threatlistd: all check check-system sigv4-vectors bench fuzz lint install clean
 # VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
@@ -27,7 +27,7 @@ WARN += $(if $(WERROR),-Werror)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -O1 -DFUZZING
 SAN_cov := --coverage -O0
-LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3
+LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3 expat
 
 # Packagers own CFLAGS, CPPFLAGS and LDFLAGS.
 CFLAGS ?= -O2 -g
@@ -85,8 +85,14 @@ $(B)/test/fuzz/fuzz_%-replay: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(
 $(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(LIB)
 	$(call say,LD,$@) $(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The signer over a folder in the form of AWS's published signing vectors.
+$(B)/sigv4-vectors: $(B)/test/aws/sigv4_vectors.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+sigv4-vectors: $(B)/sigv4-vectors
+
 # Fast, no root: units, replayed fuzz corpora, golden files, the tree's own rules.
-check: all $(UNITS) $(REPLAYS) $(TOOLS)
+check: all $(UNITS) $(REPLAYS) $(TOOLS) sigv4-vectors
 	$(Q)B=$(B) sh test/run-units.sh $(UNITS)
 	$(Q)B=$(B) sh test/run-corpora.sh $(REPLAYS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint
@@ -117,5 +123,5 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all check check-system fuzz bench lint install clean
+.PHONY: all check check-system sigv4-vectors fuzz bench lint install clean
 .SECONDARY:

@@ -7,10 +7,10 @@ set -eu
 cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libpcap-dev libnftnl-dev libmnl-dev libcjson-dev
-	libcurl4-openssl-dev libssl-dev libsqlite3-dev"
+	libcurl4-openssl-dev libssl-dev libsqlite3-dev libexpat1-dev"
 RUN_PACKAGES="nftables iproute2 iputils-ping procps python3"
 TEST_PACKAGES="clang libclang-rt-14-dev llvm-14 libcmocka-dev python3-pytest tcpdump libcap2-bin git
-	shellcheck openssl"
+	shellcheck openssl python3-botocore"
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
