@@ -42,8 +42,12 @@ static const struct {
 	{ "prerouting", NF_INET_PRE_ROUTING, "whatever comes in: is its source listed?" },
 	{ "output", NF_INET_LOCAL_OUT, "whatever this host sends: is its destination listed?" },
 	{ "forward", NF_INET_FORWARD, "containers and guests: is the destination listed?" },
-	{ "in_hit", -1, "from a listed address: account, log, judge" },
-	{ "out_hit", -1, "to a listed address: account, log, judge" },
+	{ "in_hit", -1, "from a listed address" },
+	{ "in_first", -1, "the same for the first time, or there was no room to remember it" },
+	{ "in_judge", -1, "from a listed address, accounted for: exceptions, then the verdict" },
+	{ "out_hit", -1, "to a listed address" },
+	{ "out_first", -1, "the same for the first time, or there was no room to remember it" },
+	{ "out_judge", -1, "to a listed address, accounted for: exceptions, then the verdict" },
 	{ "out_reject", -1, "to an address whose list says reject; follows the mode" },
 	{ "verdict", -1, "everything else that is listed; follows the mode" },
 };
@@ -62,19 +66,22 @@ static const struct { const char *name, *comment; } counters[COUNTER_END] = {
 struct direction {
 	enum rule_side side;
 	enum set_fixture seen[FAMILY_END];
-	const char *hit, *log_first, *log_sample;
+	const char *hit, *first, *judge;	/* chains */
+	const char *log_first, *log_sample;	/* prefixes */
 };
 
 static const struct direction inward = {
 	.side = SIDE_SOURCE,
 	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
-	.hit = "in_hit", .log_first = "tl in first", .log_sample = "tl in",
+	.hit = "in_hit", .first = "in_first", .judge = "in_judge",
+	.log_first = "tl in first", .log_sample = "tl in",
 };
 
 static const struct direction outward = {
 	.side = SIDE_DESTINATION,
 	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
-	.hit = "out_hit", .log_first = "tl out first", .log_sample = "tl out",
+	.hit = "out_hit", .first = "out_first", .judge = "out_judge",
+	.log_first = "tl out first", .log_sample = "tl out",
 };
 
 const char *
@@ -263,54 +270,58 @@ base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
 	}
 }
 
-/*
- * The first packet of a remote is logged under a limit of its own, so that a
- * flood of others cannot hide it; of the rest a sample.
- */
 static void
-log_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+log_rule(struct batch *batch, const struct rule_plan *plan, const char *chain, uint64_t rate,
+    uint32_t burst, const char *prefix)
 {
 	struct rule rule;
-	unsigned int family;
 
-	for (family = 0; family < FAMILY_END; family++) {
-		const struct rule_address remote = { way->side, family };
-
-		rule_begin(&rule, batch, way->hit);
-		rule_not_in_set(&rule, remote, fixture_name(way->seen[family]));
-		rule_limit(&rule, FIRST_RATE, FIRST_BURST);
-		rule_log(&rule, way->log_first, plan->nflog_group);
-		rule_end(&rule, "first sight");
-	}
-	for (family = 0; family < FAMILY_END; family++) {
-		const struct rule_address remote = { way->side, family };
-
-		rule_begin(&rule, batch, way->hit);
-		rule_limit(&rule, SAMPLE_RATE, SAMPLE_BURST);
-		rule_in_set(&rule, remote, fixture_name(way->seen[family]));
-		rule_log(&rule, way->log_sample, plan->nflog_group);
-		rule_end(&rule, "sample");
-	}
+	if (!plan->log)
+		return;
+	rule_begin(&rule, batch, chain);
+	rule_limit(&rule, rate, burst);
+	rule_log(&rule, prefix, plan->nflog_group);
+	rule_end(&rule, NULL);
 }
 
 static void
-account_rules(struct batch *batch, const struct direction *way)
+account_rules(struct batch *batch, const struct direction *way, const char *chain)
 {
 	struct rule rule;
 	unsigned int family;
 
 	for (family = 0; family < FAMILY_END; family++) {
-		const struct rule_address remote = { way->side, family };
-		const char *seen = fixture_name(way->seen[family]);
-
-		rule_begin(&rule, batch, way->hit);
-		rule_update(&rule, remote, seen);
+		rule_begin(&rule, batch, chain);
+		rule_update(&rule, (struct rule_address){ way->side, family },
+		    fixture_name(way->seen[family]));
 		rule_end(&rule, NULL);
-		rule_begin(&rule, batch, way->hit);
-		rule_not_in_set(&rule, remote, seen);
+	}
+}
+
+/*
+ * Packets of remotes that the seen set has not (yet): the first one of each is
+ * logged under a limit of its own, so that a flood of others cannot hide it.
+ * The seen sets are only asked for absence: a lookup that finds an element
+ * counts in it, as the update does.
+ */
+static void
+first_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	log_rule(batch, plan, way->first, FIRST_RATE, FIRST_BURST, way->log_first);
+	account_rules(batch, way, way->first);
+	for (family = 0; family < FAMILY_END; family++) {
+		rule_begin(&rule, batch, way->first);
+		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
+		    fixture_name(way->seen[family]));
 		rule_count(&rule, counter_name(COUNTER_OVERFLOW));
 		rule_end(&rule, NULL);
 	}
+	rule_begin(&rule, batch, way->first);
+	rule_goto(&rule, way->judge);
+	rule_end(&rule, NULL);
 }
 
 /* Counts and passes members of a set; without a name there is none. */
@@ -323,7 +334,7 @@ pass_rule(struct batch *batch, const struct direction *way, unsigned int family,
 
 	if (set == NULL)
 		return;
-	rule_begin(&rule, batch, way->hit);
+	rule_begin(&rule, batch, way->judge);
 	rule_in_set(&rule, remote, set);
 	rule_count(&rule, counter_name(counter));
 	rule_return(&rule);
@@ -360,7 +371,7 @@ reject_rules(struct batch *batch, const struct rule_plan *plan)
 
 			if (set == NULL)
 				continue;
-			rule_begin(&rule, batch, outward.hit);
+			rule_begin(&rule, batch, outward.judge);
 			rule_in_set(&rule, remote, set);
 			rule_goto(&rule, "out_reject");
 			rule_end(&rule, NULL);
@@ -372,6 +383,7 @@ static void
 hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
 {
 	struct rule rule;
+	unsigned int family;
 
 	if (way == &inward) {
 		rule_begin(&rule, batch, way->hit);
@@ -379,18 +391,42 @@ hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direct
 		rule_return(&rule);
 		rule_end(&rule, "a reset made by reject comes back from the listed address");
 	}
-	if (plan->log)
-		log_rules(batch, plan, way);
-	account_rules(batch, way);
+	for (family = 0; family < FAMILY_END; family++) {
+		rule_begin(&rule, batch, way->hit);
+		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
+		    fixture_name(way->seen[family]));
+		rule_goto(&rule, way->first);
+		rule_end(&rule, NULL);
+	}
+	log_rule(batch, plan, way->hit, SAMPLE_RATE, SAMPLE_BURST, way->log_sample);
+	account_rules(batch, way, way->hit);
+	rule_begin(&rule, batch, way->hit);
+	rule_goto(&rule, way->judge);
+	rule_end(&rule, NULL);
+}
+
+static void
+judge_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+
 	pass_class(batch, plan, way, CLASS_PROTECT, COUNTER_PROTECTED);
 	pass_rule(batch, way, FAMILY_V4, fixture_name(FIXTURE_ALLOW4), COUNTER_ALLOWED);
 	pass_rule(batch, way, FAMILY_V6, fixture_name(FIXTURE_ALLOW6), COUNTER_ALLOWED);
 	pass_class(batch, plan, way, CLASS_WATCH, COUNTER_WATCHED);
 	if (way == &outward)
 		reject_rules(batch, plan);
-	rule_begin(&rule, batch, way->hit);
+	rule_begin(&rule, batch, way->judge);
 	rule_goto(&rule, "verdict");
 	rule_end(&rule, NULL);
+}
+
+static void
+direction_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	hit_rules(batch, plan, way);
+	first_rules(batch, plan, way);
+	judge_rules(batch, plan, way);
 }
 
 static void
@@ -455,8 +491,8 @@ table_rules(struct batch *batch, const struct rule_plan *plan)
 	base_rules(batch, plan, "prerouting", &inward);
 	base_rules(batch, plan, "output", &outward);
 	base_rules(batch, plan, "forward", &outward);
-	hit_rules(batch, plan, &inward);
-	hit_rules(batch, plan, &outward);
+	direction_rules(batch, plan, &inward);
+	direction_rules(batch, plan, &outward);
 	verdict_rules(batch, plan->mode);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,21 +133,24 @@ watch_fd(const struct watch *watch)
 	return watch->epoll_fd;
 }
 
-/* Remembers a change; the first damage of a reading is the one that is named. */
-static void __attribute__((format(printf, 3, 4)))
-note(struct watch *watch, unsigned int change, const char *fmt, ...)
+static void
+note(struct watch *watch, unsigned int change)
 {
 	const uint64_t one = 1;
-	va_list args;
 
 	watch->info.changes |= change;
-	if (change == ENFORCE_CHANGE_DAMAGED && watch->info.what[0] == '\0') {
-		va_start(args, fmt);
-		vsnprintf(watch->info.what, sizeof(watch->info.what), fmt, args);
-		va_end(args);
-	}
 	if (write(watch->event_fd, &one, sizeof(one)) < 0)
 		return;		/* it is set already */
+}
+
+/* The first damage of a reading is the one that is named, unless the whole table is gone. */
+static void
+note_damage(struct watch *watch, const char *kind, const char *name)
+{
+	if (watch->info.what[0] == '\0' || name == NULL)
+		snprintf(watch->info.what, sizeof(watch->info.what), "%s%s%s", kind,
+		    name == NULL ? "" : " ", name == NULL ? "" : name);
+	note(watch, ENFORCE_CHANGE_DAMAGED);
 }
 
 void
@@ -157,7 +159,7 @@ watch_dormant(struct enforce *enforce, bool dormant)
 	if (dormant == enforce->dormant)
 		return;
 	enforce->dormant = dormant;
-	note(enforce->watch, dormant ? ENFORCE_CHANGE_PANIC : ENFORCE_CHANGE_RESUME, "%s", "");
+	note(enforce->watch, dormant ? ENFORCE_CHANGE_PANIC : ENFORCE_CHANGE_RESUME);
 }
 
 /* --- a look at everything, where events cannot tell ------------------------------------ */
@@ -192,15 +194,13 @@ look_at_sets(struct enforce *enforce)
 			continue;
 		if (!state.turns[set][turn->turn] || !has_samples(enforce, set)) {
 			turn->known = false;
-			note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "set %s",
-			    set_info(set)->names[turn->turn]);
+			note_damage(enforce->watch, "set", set_info(set)->names[turn->turn]);
 		}
 	}
 	for (set = 0; set < FIXTURE_END; set++) {
 		if (!state.fixtures[set]) {
 			enforce->fixtures = false;
-			note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "set %s",
-			    fixture_name((enum set_fixture)set));
+			note_damage(enforce->watch, "set", fixture_name((enum set_fixture)set));
 		}
 	}
 }
@@ -214,14 +214,14 @@ look(struct enforce *enforce)
 	if (!enforce->table || readback_table(enforce->kernel, &table) != 0)
 		return;
 	if (!table.exists || table.handle != enforce->handle) {
-		note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "table");
+		note_damage(enforce->watch, "table", NULL);
 		return;
 	}
 	watch_dormant(enforce, table.dormant);
 	if (enforce->rules && readback_rules(enforce->kernel, &rules) == 0 &&
 	    rules.mark != enforce->rules_mark) {
 		enforce->rules = false;
-		note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "rules");
+		note_damage(enforce->watch, "some", "rule");
 	}
 	look_at_sets(enforce);
 	engine_read_allow(enforce);
@@ -296,7 +296,7 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 	if (set_by_name(name, &set, &turn)) {
 		if (enforce->sets[set].present && enforce->sets[set].turn == turn) {
 			enforce->sets[set].known = false;
-			note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "set %s", name);
+			note_damage(enforce->watch, "set", name);
 		}
 		return;
 	}
@@ -305,7 +305,7 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 			continue;
 		if (whole) {
 			enforce->fixtures = false;
-			note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "set %s", name);
+			note_damage(enforce->watch, "set", name);
 		} else if (set <= FIXTURE_ALLOW6) {
 			engine_read_allow(enforce);
 		}
@@ -318,7 +318,7 @@ take_chain_event(struct enforce *enforce, const char *chain)
 	if (!table_chain_is_ours(chain))
 		return;
 	enforce->rules = false;
-	note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "chain %s", chain);
+	note_damage(enforce->watch, "chain", chain);
 }
 
 /* The end of a transaction: who made it. */
@@ -357,7 +357,7 @@ take_nft(struct enforce *enforce, const struct nlmsghdr *nlh)
 		    NFT_TABLE_F_DORMANT) != 0);
 		break;
 	case NFT_MSG_DELTABLE:
-		note(enforce->watch, ENFORCE_CHANGE_DAMAGED, "table");
+		note_damage(enforce->watch, "table", NULL);
 		break;
 	case NFT_MSG_NEWCHAIN:
 	case NFT_MSG_DELCHAIN:
@@ -387,13 +387,13 @@ take_route(struct enforce *enforce, const struct nlmsghdr *nlh)
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		note(enforce->watch, ENFORCE_CHANGE_ADDRESSES, "%s", "");
+		note(enforce->watch, ENFORCE_CHANGE_ADDRESSES);
 		break;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		/* only gateways of default routes are protected */
 		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*route) && route->rtm_dst_len == 0)
-			note(enforce->watch, ENFORCE_CHANGE_ADDRESSES, "%s", "");
+			note(enforce->watch, ENFORCE_CHANGE_ADDRESSES);
 		break;
 	default:
 		break;
@@ -434,7 +434,7 @@ watch_read(struct enforce *enforce, struct enforce_change_info *info)
 	if (!read_socket(enforce, watch->nft, take_nft))
 		look(enforce);
 	if (!read_socket(enforce, watch->route, take_route))
-		note(watch, ENFORCE_CHANGE_ADDRESSES, "%s", "");
+		note(watch, ENFORCE_CHANGE_ADDRESSES);
 	if (read(watch->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	*info = watch->info;
