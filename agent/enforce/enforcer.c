@@ -126,6 +126,8 @@ enforcer_engine(struct enforcer *enforcer, struct enforce_error *err)
 	if (error != 0) {
 		snprintf(err->text, sizeof(err->text), "events of the kernel: %s",
 		    strerror(-error));
+		enforce_free(enforcer->enforce);
+		enforcer->enforce = NULL;
 		return error;
 	}
 	/* a panic by hand holds, whoever was there to see it */

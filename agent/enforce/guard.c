@@ -102,6 +102,9 @@ panic_by_hand(struct enforcer *enforcer, const struct enforce_change_info *info,
 	log_notice("%s by hand pid=%u program=\"%s\"", panic ? "panic" : "resume", info->pid,
 	    info->program);
 	raise_change(enforcer, panic ? EVENT_PANIC : EVENT_RESUME, info, "by hand");
+	/* what was damaged in the meantime */
+	if (!panic)
+		restore(enforcer);
 }
 
 /* Events were lost or could not be read: what is there now has to tell. */

@@ -18,7 +18,7 @@
 
 #define LEDGER_ELEMENTS		(4u * 65536)	/* all that the four seen sets hold */
 #define LEDGER_KEYS		LEDGER_ELEMENTS
-#define LEDGER_BOOT_ID_MAX	40		/* /proc/sys/kernel/random/boot_id is 36 long */
+#define LEDGER_ORIGIN_MAX	64		/* bytes with the NUL */
 #define LEDGER_KEY_IDLE_MS	(2 * 3600 * 1000)	/* twice the timeout of an element */
 #define LEDGER_MISSES		4	/* readings an element must miss before it has expired */
 
@@ -30,7 +30,7 @@ typedef int ledger_reserve_fn(uint64_t offset, uint64_t size, void *arg);
 struct ledger_conf {
 	void *region;			/* ledger_size bytes, aligned for uint64_t; borrowed */
 	uint32_t max_elements, max_keys;
-	const char *boot_id;
+	const char *origin;		/* whose tables: this boot, this network namespace */
 	uint64_t epoch;			/* random, for a ledger that starts anew */
 	uint64_t seed[2];		/* random, for the hash */
 	ledger_reserve_fn *reserve;	/* NULL: all of it is */
@@ -40,7 +40,7 @@ struct ledger_conf {
 uint64_t ledger_size(uint32_t max_elements, uint32_t max_keys);
 
 /*
- * A region of another boot, version or size, or a damaged one, is started
+ * A region of another origin, version or size, or a damaged one, is started
  * anew: *anew says why (a constant text), NULL when it was taken over.
  * Everything taken over counts as unsent, and its labels as outdated
  * (generation 0): generations start anew with the agent.  0 or -errno.

@@ -9,28 +9,49 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "threatlistd/log.h"
 
 #define BOOT_ID_PATH	"/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_LEN	36	/* a UUID, random(4) */
 
+/* since Linux 5.14; older headers do not name it */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE	71
+#endif
+
+/*
+ * Tables are numbered anew with each boot and in each network namespace; the
+ * cookie of one is never used again while the system is up.
+ */
 static int
-read_boot_id(char boot_id[static LEDGER_BOOT_ID_MAX])
+read_origin(char origin[static LEDGER_ORIGIN_MAX])
 {
+	char boot[BOOT_ID_LEN + 1];
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
 	ssize_t n;
 	int fd;
 
 	fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = read(fd, boot_id, LEDGER_BOOT_ID_MAX - 1);
+	n = read(fd, boot, BOOT_ID_LEN);
 	close(fd);
-	if (n <= 0)
+	if (n != BOOT_ID_LEN)
 		return n < 0 ? -errno : -EIO;
-	boot_id[n] = '\0';
-	boot_id[strcspn(boot_id, "\n")] = '\0';
+	boot[n] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	n = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	close(fd);
+	if (n != 0)
+		return -errno;
+	snprintf(origin, LEDGER_ORIGIN_MAX, "%s/%llx", boot, (unsigned long long)cookie);
 	return 0;
 }
 
@@ -65,10 +86,10 @@ open_file(struct ledger_file *file, const char *path)
 }
 
 static int
-open_ledger(struct ledger_file *file, const char *boot_id)
+open_ledger(struct ledger_file *file, const char *origin)
 {
 	struct ledger_conf conf = {
-		.max_elements = LEDGER_ELEMENTS, .max_keys = LEDGER_KEYS, .boot_id = boot_id,
+		.max_elements = LEDGER_ELEMENTS, .max_keys = LEDGER_KEYS, .origin = origin,
 		.reserve = file->fd >= 0 ? reserve_blocks : NULL, .reserve_arg = file,
 	};
 	const char *anew;
@@ -96,14 +117,14 @@ open_ledger(struct ledger_file *file, const char *boot_id)
 static int
 on_disk(struct ledger_file *file, const char *path)
 {
-	char boot_id[LEDGER_BOOT_ID_MAX];
+	char origin[LEDGER_ORIGIN_MAX];
 	int error;
 
-	error = read_boot_id(boot_id);
+	error = read_origin(origin);
 	if (error == 0)
 		error = open_file(file, path);
 	if (error == 0)
-		error = open_ledger(file, boot_id);
+		error = open_ledger(file, origin);
 	if (error != 0)
 		ledger_file_close(file);
 	return error;

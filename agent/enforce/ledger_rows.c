@@ -372,7 +372,7 @@ sane_key(const struct key_row *row)
 	return count->dir <= DIR_OUT && count->verdict <= VERDICT_PROTECTED &&
 	    count->action <= LIST_DROP && (count->flags & ~flags) == 0 &&
 	    sane_range(&count->entry) && count->remote.family == family &&
-	    count->dropped <= count->packets;
+	    count->dropped <= count->packets && count->packets <= INT64_MAX;
 }
 
 static bool
@@ -437,8 +437,8 @@ check_header(const struct rows_header *header, const struct ledger_conf *conf)
 	    header->key_size != sizeof(struct key_row) ||
 	    header->max_elements != conf->max_elements || header->max_keys != conf->max_keys)
 		return "of another version";
-	if (strncmp(header->boot_id, conf->boot_id, sizeof(header->boot_id)) != 0)
-		return "of another boot";
+	if (strncmp(header->origin, conf->origin, sizeof(header->origin)) != 0)
+		return "of another boot or network namespace";
 	if (header->nelements > header->max_elements || header->nkeys > header->max_keys)
 		return "damaged: more rows than there is room for";
 	if (header->journal.complete != 0 && (header->journal.key >= header->nkeys ||
@@ -476,7 +476,7 @@ start_anew(struct rows *rows, const struct ledger_conf *conf)
 	header->max_elements = conf->max_elements;
 	header->max_keys = conf->max_keys;
 	header->epoch = conf->epoch;
-	snprintf(header->boot_id, sizeof(header->boot_id), "%s", conf->boot_id);
+	snprintf(header->origin, sizeof(header->origin), "%s", conf->origin);
 	in_order();
 	header->magic = ROWS_MAGIC;
 	in_order();

@@ -15,7 +15,7 @@
  *  - a row goes with a single store to its used field.
  *
  * A process that is killed leaves its memory as its instructions wrote it, so
- * only the compiler's order matters; after a crash of the machine the boot id
+ * only the compiler's order matters; after a crash of the machine the origin
  * differs and everything is discarded.
  */
 #ifndef ENFORCE_LEDGER_ROWS_H
@@ -55,7 +55,7 @@ struct rows_header {
 	uint64_t magic;			/* written last */
 	uint32_t version, header_size, element_size, key_size;
 	uint32_t max_elements, max_keys;
-	char boot_id[LEDGER_BOOT_ID_MAX];
+	char origin[LEDGER_ORIGIN_MAX];
 	uint64_t epoch;			/* given to new keys; moves on when a key goes */
 	uint64_t table_epoch;		/* the one read last, 0: none */
 	uint32_t nelements, nkeys;	/* high-water marks */

@@ -9,11 +9,17 @@
 int
 orders_remove_table(struct enforcer *enforcer, struct enforce_error *err)
 {
+	int error;
+
 	/* lifting comes first and in one message; dormant, nothing more is counted */
 	enforce_panic(enforcer->enforce, NULL);
 	sweep_now(enforcer);
 	ledger_closed(enforcer->sweep.file.ledger);
-	return enforce_purge(enforcer->enforce, err);
+	error = enforce_purge(enforcer->enforce, err);
+	/* the next table is not to be born dormant */
+	if (error == 0 && !enforcer->panic)
+		error = enforce_resume(enforcer->enforce, err);
+	return error;
 }
 
 int
@@ -69,6 +75,8 @@ tell_panic_found(struct enforcer *enforcer, uint8_t order)
 static int
 obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
 {
+	int error;
+
 	switch (order->order) {
 	case ORDER_MODE:
 		return change_mode(enforcer, order->mode, err);
@@ -77,7 +85,10 @@ obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_err
 		return enforce_panic(enforcer->enforce, err);
 	case ORDER_RESUME:
 		enforcer->panic = enforcer->purged = false;
-		return enforcer->mode == ENFORCE_OFF ? 0 : orders_align(enforcer, err);
+		error = enforce_resume(enforcer->enforce, err);
+		if (error != 0 || enforcer->mode == ENFORCE_OFF)
+			return error;
+		return orders_align(enforcer, err);
 	case ORDER_PURGE:
 		enforcer->purged = true;
 		enforcer->in_force = false;

@@ -26,6 +26,7 @@ struct fake {
 	struct enforce_change_info change;
 	int event_fd;
 	bool open;
+	bool born_dormant;	/* a new table will be */
 };
 
 static struct fake fake;
@@ -98,6 +99,8 @@ enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_e
 	if (fake.apply_error != 0)
 		return fake_fail(fake.apply_error, err);
 	fake.applied++;
+	if (!fake.stat.table)
+		fake.stat.dormant = fake.born_dormant;
 	fake.stat.table = true;
 	fake.stat.mode = fake.conf.mode;
 	fake.ranges = list_nranges4(list) + list_nranges6(list);
@@ -119,6 +122,7 @@ int
 enforce_panic(struct enforce *enforce, struct enforce_error *err)
 {
 	fake.panicked++;
+	fake.born_dormant = true;
 	fake.stat.dormant = fake.stat.table;
 	return 0;
 }
@@ -127,7 +131,7 @@ int
 enforce_resume(struct enforce *enforce, struct enforce_error *err)
 {
 	fake.resumed++;
-	fake.stat.dormant = false;
+	fake.born_dormant = fake.stat.dormant = false;
 	return 0;
 }
 

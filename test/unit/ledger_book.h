@@ -23,7 +23,7 @@ struct book {
 	uint32_t max_elements, max_keys;
 	struct ledger *ledger;
 	const char *anew;
-	char boot_id[40];
+	char origin[40];
 };
 
 static inline void
@@ -31,7 +31,7 @@ open_book(struct book *book)
 {
 	const struct ledger_conf conf = {
 		.region = book->region, .max_elements = book->max_elements,
-		.max_keys = book->max_keys, .boot_id = book->boot_id, .epoch = EPOCH,
+		.max_keys = book->max_keys, .origin = book->origin, .epoch = EPOCH,
 		.seed = { 1, 2 },
 	};
 
@@ -44,7 +44,7 @@ new_book(struct book *book, uint32_t max_elements, uint32_t max_keys)
 	memset(book, 0, sizeof(*book));
 	book->max_elements = max_elements;
 	book->max_keys = max_keys;
-	memcpy(book->boot_id, "boot-1", 7);
+	memcpy(book->origin, "boot-1", 7);
 	book->region = mmap(NULL, ledger_size(max_elements, max_keys), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(book->region, MAP_FAILED);

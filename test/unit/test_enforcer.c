@@ -125,6 +125,7 @@ nothing_is_restored_against_panic(void **state)
 	assert_true(run(got_done));
 	assert_int_equal(desk.done.error, 0);
 	assert_true(fake.stat.table);
+	assert_false(fake.stat.dormant);
 	assert_int_equal(fake.ranges, 1);
 }
 
@@ -148,6 +149,7 @@ nothing_is_restored_against_purge(void **state)
 	send_order(ORDER_MODE, ENFORCE_WATCH);
 	assert_true(run(got_done));
 	assert_true(fake.stat.table);
+	assert_false(fake.stat.dormant);
 	assert_int_equal(fake.stat.mode, ENFORCE_WATCH);
 	/* nothing was lost by our own hand */
 	desk.told = 0;
@@ -191,10 +193,15 @@ panic_by_hand_is_told_and_holds(void **state)
 	assert_true(run(got_done));
 	assert_true(fake.stat.dormant);
 	desk.nevents = 0;
+	/* damaged meanwhile: whoever resumes gets it whole */
+	fake.ranges = 0;
+	fake_event(ENFORCE_CHANGE_DAMAGED, "set hosts4");
+	assert_false(run_for(got_event, 300));
 	fake.stat.dormant = false;
 	fake_event(ENFORCE_CHANGE_RESUME, "table");
 	assert_true(run(got_event));
 	assert_int_equal(desk.event.name, EVENT_RESUME);
+	assert_int_equal(fake.ranges, 1);
 }
 
 static void

@@ -132,9 +132,9 @@ discards_what_is_not_its_own(void **state)
 	elements = (struct element_row *)(void *)((char *)book.region +
 	    (sizeof(*header) + 63) / 64 * 64);
 	sweep_one(book.ledger, 1, 5, 10);
-	memcpy(book.boot_id, "boot-2", 7);
+	memcpy(book.origin, "boot-2", 7);
 	reopen(&book);
-	assert_string_equal(book.anew, "of another boot");
+	assert_string_equal(book.anew, "of another boot or network namespace");
 	assert_int_equal(header->nkeys, 0);
 
 	header->version++;
@@ -275,6 +275,7 @@ idle_keys_go_once_told(void **state)
 
 	new_book(&book, SMALL, SMALL);
 	sweep_one(book.ledger, 1, 5, 10);
+	sweep_one(book.ledger, 1, 5, 12);
 	empty_readings(book.ledger, LEDGER_MISSES);
 	ledger_tidy(book.ledger, NOW + LEDGER_KEY_IDLE_MS + 1);
 	ledger_stat(book.ledger, &stat);
@@ -346,7 +347,7 @@ a_full_disk_is_no_room(void **state)
 	struct book book;
 	unsigned int left = 2;
 	struct ledger_conf conf = {
-		.max_elements = SMALL, .max_keys = SMALL, .boot_id = "b", .epoch = EPOCH,
+		.max_elements = SMALL, .max_keys = SMALL, .origin = "b", .epoch = EPOCH,
 		.reserve = no_space, .reserve_arg = &left,
 	};
 	struct ledger_reading one = reading(1, DIR_IN, 1, false);

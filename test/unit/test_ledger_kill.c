@@ -78,7 +78,7 @@ assert_books_balance(const struct book *book)
 	static uint64_t sums[SMALL];
 	struct ledger_conf conf = {
 		.region = book->region, .max_elements = SMALL, .max_keys = SMALL,
-		.boot_id = book->boot_id,
+		.origin = book->origin,
 	};
 	const char *anew;
 	struct rows rows;
