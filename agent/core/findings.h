@@ -102,7 +102,10 @@ typedef int findings_counter_fn(const struct counter *counter, void *arg);
 /* Stops at the first result that is not 0 and returns it. */
 int findings_each_changed(struct findings *findings, findings_finding_fn *finding,
     findings_counter_fn *counter, void *arg);
-/* All of it is on disk: the marks are taken away. */
+/*
+ * All of it is on disk: the marks are taken away, and counters may leave memory.
+ * Only for an owner that can give them back (struct findings_recall).
+ */
 void findings_saved(struct findings *findings);
 
 size_t findings_live(const struct findings *findings);
