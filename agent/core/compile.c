@@ -16,21 +16,19 @@
 
 struct source_pieces {
 	struct builder *builder;
-	const struct entries *entries;
 	uint8_t family;
 	uint8_t action;
 };
 
 static int
-add_source_piece(const struct span *span, uint32_t index, void *arg)
+add_source_piece(const struct span *span, const struct span *entry, uint32_t index, void *arg)
 {
 	struct source_pieces *pieces = arg;
-	struct span entry = entry_span(pieces->entries, pieces->family, index);
 	struct piece piece = {
 		.first = span->first,
 		.last = span->last,
-		.entry_first = entry.first,
-		.entry_last = entry.last,
+		.entry_first = entry->first,
+		.entry_last = entry->last,
 		.lists = 1,
 		.family = pieces->family,
 		.action = pieces->action,
@@ -44,7 +42,7 @@ compile_source(const struct entries *entries, const struct list_source *source,
     struct image *image)
 {
 	static const uint8_t families[] = { ADDR_V4, ADDR_V6 };
-	struct source_pieces pieces = { .entries = entries, .action = source->action };
+	struct source_pieces pieces = { .action = source->action };
 	struct list_source head;
 	size_t i;
 	int error = 0;
@@ -75,7 +73,7 @@ struct lines {
 };
 
 static int
-add_line(const struct span *span, uint32_t index, void *arg)
+add_line(const struct span *span, const struct span *entry, uint32_t index, void *arg)
 {
 	struct lines *lines = arg;
 

@@ -14,44 +14,54 @@
 #define DIGITS		(1u << DIGIT_BITS)
 #define HEAP_FIRST	64	/* entries */
 
-/* What is sorted: the first 64 bits that tell an IPv6 address apart, all of an IPv4 one. */
+/*
+ * What is sorted: of IPv4 both addresses of an entry, so that it need not be
+ * looked up again; of IPv6 the upper half of the first.
+ */
 struct place {
 	uint64_t key;
 	uint32_t index;
 };
+
+#define V4_SHIFT	32	/* where the first IPv4 address lies in a key */
 
 struct sweep {
 	const struct entries *entries;
 	uint8_t family;
 	struct place *places;
 	size_t n;
-	uint32_t *heap;		/* entries, the most specific first */
+	struct place *heap;	/* the most specific first */
 	size_t heaped, room;
-	struct span held;	/* a piece that may still grow */
-	uint32_t held_index;
+	struct span held;	/* a piece that may still grow, of entry held_by */
+	struct place held_by;
 	bool holds;
 	nest_fn *piece;
 	void *arg;
 };
 
-struct span
-entry_span(const struct entries *entries, uint8_t family, uint32_t index)
+static inline struct span
+span_of(const struct sweep *sweep, const struct place *place)
 {
-	if (family == ADDR_V4)
+	const struct entry6 *entry;
+
+	if (sweep->family == ADDR_V4)
 		return (struct span){
-			.first = key_of4(entries->v4[index].first),
-			.last = key_of4(entries->v4[index].last),
+			.first = key_of4((uint32_t)(place->key >> V4_SHIFT)),
+			.last = key_of4((uint32_t)place->key),
 		};
-	return (struct span){
-		.first = key_of6(entries->v6[index].first),
-		.last = key_of6(entries->v6[index].last),
-	};
+	entry = &sweep->entries->v6[place->index];
+	return (struct span){ .first = key_of6(entry->first), .last = key_of6(entry->last) };
 }
 
-static struct span
-span_of(const struct sweep *sweep, uint32_t index)
+static uint64_t
+key_of_entry(const struct sweep *sweep, uint32_t i)
 {
-	return entry_span(sweep->entries, sweep->family, index);
+	const struct entry4 *entry;
+
+	if (sweep->family == ADDR_V6)
+		return key_load64(sweep->entries->v6[i].first);
+	entry = &sweep->entries->v4[i];
+	return (uint64_t)entry->first << V4_SHIFT | entry->last;
 }
 
 static bool
@@ -65,8 +75,7 @@ fill_places(struct sweep *sweep)
 		struct place *place = &sweep->places[i];
 
 		place->index = i;
-		place->key = sweep->family == ADDR_V4 ? sweep->entries->v4[i].first :
-		    key_load64(sweep->entries->v6[i].first);
+		place->key = key_of_entry(sweep, i);
 		sorted = sorted && before <= place->key;
 		before = place->key;
 	}
@@ -126,7 +135,7 @@ static int
 sort_places(struct sweep *sweep)
 {
 	struct place *other, *swap;
-	unsigned int shift, bits = sweep->family == ADDR_V4 ? 32 : 64;
+	unsigned int shift = sweep->family == ADDR_V4 ? V4_SHIFT : 0;
 
 	sweep->places = malloc(sweep->n * sizeof(*sweep->places));
 	if (sweep->places == NULL)
@@ -135,7 +144,7 @@ sort_places(struct sweep *sweep)
 		other = malloc(sweep->n * sizeof(*other));
 		if (other == NULL)
 			return -ENOMEM;
-		for (shift = 0; shift < bits; shift += DIGIT_BITS) {
+		for (; shift < 64; shift += DIGIT_BITS) {
 			if (!sort_digit(sweep->places, other, sweep->n, shift))
 				continue;
 			swap = sweep->places;
@@ -150,7 +159,7 @@ sort_places(struct sweep *sweep)
 }
 
 static bool
-more_specific(const struct sweep *sweep, uint32_t a, uint32_t b)
+more_specific(const struct sweep *sweep, const struct place *a, const struct place *b)
 {
 	struct span left = span_of(sweep, a), right = span_of(sweep, b);
 	struct key left_size = key_minus(left.last, left.first);
@@ -158,17 +167,17 @@ more_specific(const struct sweep *sweep, uint32_t a, uint32_t b)
 
 	if (!key_equal(left_size, right_size))
 		return key_less(left_size, right_size);
-	return a < b;
+	return a->index < b->index;
 }
 
 static int
-heap_push(struct sweep *sweep, uint32_t index)
+heap_push(struct sweep *sweep, const struct place *place)
 {
 	size_t i = sweep->heaped, parent;
 
 	if (i == sweep->room) {
 		size_t more = sweep->room == 0 ? HEAP_FIRST : 2 * sweep->room;
-		uint32_t *heap = realloc(sweep->heap, more * sizeof(*heap));
+		struct place *heap = realloc(sweep->heap, more * sizeof(*heap));
 
 		if (heap == NULL)
 			return -ENOMEM;
@@ -177,11 +186,11 @@ heap_push(struct sweep *sweep, uint32_t index)
 	}
 	for (; i > 0; i = parent) {
 		parent = (i - 1) / 2;
-		if (!more_specific(sweep, index, sweep->heap[parent]))
+		if (!more_specific(sweep, place, &sweep->heap[parent]))
 			break;
 		sweep->heap[i] = sweep->heap[parent];
 	}
-	sweep->heap[i] = index;
+	sweep->heap[i] = *place;
 	sweep->heaped++;
 	return 0;
 }
@@ -189,14 +198,14 @@ heap_push(struct sweep *sweep, uint32_t index)
 static void
 heap_pop(struct sweep *sweep)
 {
-	uint32_t last = sweep->heap[--sweep->heaped];
+	struct place last = sweep->heap[--sweep->heaped];
 	size_t i = 0, child;
 
 	for (; (child = 2 * i + 1) < sweep->heaped; i = child) {
 		if (child + 1 < sweep->heaped &&
-		    more_specific(sweep, sweep->heap[child + 1], sweep->heap[child]))
+		    more_specific(sweep, &sweep->heap[child + 1], &sweep->heap[child]))
 			child++;
-		if (!more_specific(sweep, sweep->heap[child], last))
+		if (!more_specific(sweep, &sweep->heap[child], &last))
 			break;
 		sweep->heap[i] = sweep->heap[child];
 	}
@@ -204,54 +213,63 @@ heap_pop(struct sweep *sweep)
 }
 
 static int
-tell(struct sweep *sweep, struct key first, struct key last, uint32_t index)
+tell_held(struct sweep *sweep)
+{
+	struct span entry = span_of(sweep, &sweep->held_by);
+
+	return sweep->piece(&sweep->held, &entry, sweep->held_by.index, sweep->arg);
+}
+
+static int
+hold(struct sweep *sweep, struct key first, struct key last, const struct place *place)
 {
 	int error = 0;
 
-	if (sweep->holds && sweep->held_index == index &&
+	if (sweep->holds && sweep->held_by.index == place->index &&
 	    key_equal(key_next(sweep->held.last), first)) {
 		sweep->held.last = last;
 		return 0;
 	}
 	if (sweep->holds)
-		error = sweep->piece(&sweep->held, sweep->held_index, sweep->arg);
+		error = tell_held(sweep);
 	sweep->holds = true;
 	sweep->held = (struct span){ .first = first, .last = last };
-	sweep->held_index = index;
+	sweep->held_by = *place;
 	return error;
 }
 
 static int
 run(struct sweep *sweep)
 {
-	struct key at = { 0, 0 }, last, next = { 0, 0 };
+	struct key at = { 0, 0 }, last, next;
 	size_t i = 0;
 	int error = 0;
 
+	next = span_of(sweep, &sweep->places[0]).first;
 	while (error == 0 && (i < sweep->n || sweep->heaped > 0)) {
-		if (i < sweep->n)
-			next = span_of(sweep, sweep->places[i].index).first;
 		if (sweep->heaped == 0)
 			at = next;
 		if (i < sweep->n && key_equal(next, at)) {
-			error = heap_push(sweep, sweep->places[i++].index);
+			error = heap_push(sweep, &sweep->places[i++]);
+			if (i < sweep->n)
+				next = span_of(sweep, &sweep->places[i]).first;
 			continue;
 		}
-		last = span_of(sweep, sweep->heap[0]).last;
+		last = span_of(sweep, &sweep->heap[0]).last;
 		if (key_less(last, at)) {
 			heap_pop(sweep);
 			continue;
 		}
 		if (i < sweep->n && !key_less(last, next))
 			last = key_prev(next);
-		error = tell(sweep, at, last, sweep->heap[0]);
+		error = hold(sweep, at, last, &sweep->heap[0]);
 		/* nothing can start behind the end of the address space */
 		if (key_is_max(last))
 			break;
 		at = key_next(last);
 	}
 	if (error == 0 && sweep->holds)
-		error = sweep->piece(&sweep->held, sweep->held_index, sweep->arg);
+		error = tell_held(sweep);
 	return error;
 }
 

@@ -14,11 +14,11 @@ struct span {
 	struct key first, last;
 };
 
-/* Entry number index of the family. */
-struct span entry_span(const struct entries *entries, uint8_t family, uint32_t index);
-
-/* Called for each piece in ascending order; index is its entry.  Non-zero stops. */
-typedef int nest_fn(const struct span *piece, uint32_t index, void *arg);
+/*
+ * Called for each piece in ascending order with the entry it belongs to, which
+ * is number index of its family.  Non-zero stops.
+ */
+typedef int nest_fn(const struct span *piece, const struct span *entry, uint32_t index, void *arg);
 
 /* 0, -ENOMEM, or what piece() stopped it with. */
 int nest(const struct entries *entries, uint8_t family, nest_fn *piece, void *arg);
