@@ -11,6 +11,7 @@
 #include "roles.h"
 #include "runtime/sandbox.h"
 
+#define OVERFLOW_SAID_MS	(3600 * 1000)	/* as long as elements of the seen sets last */
 #define FLUSH_MS	2000	/* for the last counts, before the exit */
 #define CAP_NET_ADMIN_NUMBER	12	/* capabilities(7) */
 
@@ -57,13 +58,14 @@ warn(struct msg_enforcer_status *status, const char *text)
 static void
 warn_of_counts(const struct enforcer *enforcer, struct msg_enforcer_status *status)
 {
+	const struct overflow *overflow = &enforcer->sweep.overflow;
 	struct ledger_stat stat;
 	char text[120];
 
 	warn(status, enforcer->sweep.file.trouble);
-	if (status->seen_overflow > 0) {
-		snprintf(text, sizeof(text), "%llu packets were dropped that no remote is named "
-		    "for: the seen sets were full", (unsigned long long)status->seen_overflow);
+	if (overflow->grown_ms != 0 && loop_now_ms() < overflow->grown_ms + OVERFLOW_SAID_MS) {
+		snprintf(text, sizeof(text), "%llu packets of listed remotes are told of no "
+		    "remote: the seen sets were full", (unsigned long long)overflow->total);
 		warn(status, text);
 	}
 	if (enforcer->sweep.file.ledger == NULL)
@@ -88,13 +90,11 @@ tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 	status->generation = enforcer->in_force ? enforcer->now.generation : 0;
 	status->restores = enforcer->guard.restores;
 	status->last_change_ms = enforcer->last_change_ms;
-	status->seen_overflow = sweep_overflow(enforcer);
+	status->seen_overflow = enforcer->sweep.overflow.total;
 	warn(status, warning);
-	if (enforcer->conf != NULL)
-		status->log = enforcer->conf->capture.method == METHOD_NFLOG ||
-		    enforcer->conf->capture.method == METHOD_BOTH;
 	if (enforcer->enforce != NULL && enforce_stat(enforcer->enforce, &status->stat, &err) != 0)
 		warn(status, err.text);
+	status->log = status->stat.log;
 	warn(status, enforcer->guard.trouble);
 	warn(status, enforcer->guard.protect_trouble);
 	warn_of_counts(enforcer, status);

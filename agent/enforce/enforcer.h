@@ -32,14 +32,11 @@ struct guard {
 	char protect_trouble[200];
 };
 
-/* Packets that were dropped without being counted to a remote: the seen sets were full. */
+/* Packets of listed remotes that no remote was told for: the seen sets were full. */
 struct overflow {
-	bool based;		/* the bases below hold */
-	uint64_t table_epoch;
-	uint8_t mode;
-	uint64_t base_drops, base_booked;
-	uint64_t worst;		/* the largest gap since the bases */
-	uint64_t before;	/* the gaps of earlier bases */
+	uint64_t table_epoch, last;	/* of which table, and what it said last */
+	uint64_t total;		/* of all tables since we came */
+	int64_t grown_ms;	/* loop_now_ms, 0: never */
 };
 
 struct sweep {
@@ -113,9 +110,6 @@ int sweep_start(struct enforcer *enforcer);
 /* Reads the counters at once, under the mode that still holds. */
 void sweep_now(struct enforcer *enforcer);
 void sweep_send(struct enforcer *enforcer);
-/* After a change of list or mode: what was dropped is compared with what is counted anew. */
-void sweep_rebase(struct enforcer *enforcer);
-uint64_t sweep_overflow(const struct enforcer *enforcer);
 void sweep_stop(struct enforcer *enforcer);
 
 #endif

@@ -24,7 +24,7 @@ struct ledger {
 	uint32_t queue_first, queue_n;
 	bool inherits, full;		/* full: no key to be had in this reading */
 	uint32_t elements, keys;	/* in use */
-	uint64_t dropped, refused;
+	uint64_t refused;
 };
 
 uint64_t
@@ -299,10 +299,8 @@ add_up(struct ledger *ledger, const struct ledger_reading *reading, struct eleme
 	bytes = reading->bytes - bytes;
 	count->packets += packets;
 	count->bytes += bytes;
-	if (dropped) {
+	if (dropped)
 		count->dropped += packets;
-		ledger->dropped += packets;
-	}
 	count->verdict = reading->verdict;
 	count->action = reading->label.action;
 	count->entry = reading->label.entry;
@@ -480,6 +478,5 @@ ledger_stat(const struct ledger *ledger, struct ledger_stat *stat)
 	stat->elements = ledger->elements;
 	stat->keys = ledger->keys;
 	stat->unsent = ledger->queue_n;
-	stat->dropped = ledger->dropped;
 	stat->refused = ledger->refused;
 }

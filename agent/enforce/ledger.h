@@ -104,7 +104,6 @@ void ledger_send_all(struct ledger *ledger);
 
 struct ledger_stat {
 	uint32_t elements, keys, unsent;
-	uint64_t dropped;		/* packets booked as dropped or rejected since open */
 	uint64_t refused;		/* bookings without room since open */
 };
 void ledger_stat(const struct ledger *ledger, struct ledger_stat *stat);

@@ -139,7 +139,6 @@ lists_apply(struct enforcer *enforcer, struct enforce_error *err)
 	if (error == 0)
 		error = enforce_apply(enforcer->enforce, enforcer->now.list, err);
 	enforcer->in_force = error == 0;
-	sweep_rebase(enforcer);
 	lists_tell(enforcer, error, loop_now_ms() - begun, error == 0 ? "" : err->text);
 	if (error != 0) {
 		guard_failed(enforcer, err->text);

@@ -127,7 +127,6 @@ orders_take(struct enforcer *enforcer, const struct msg_mode *order)
 		tell_panic_found(enforcer, order->order);
 		error = obey(enforcer, order, &err);
 	}
-	sweep_rebase(enforcer);
 	if (error == 0)
 		enforcer->last_change_ms = loop_wall_ms();
 	log_notice("order done order=%s mode=%u error=\"%s\"", order_name(order->order),

@@ -87,55 +87,18 @@ take_seen(const struct enforce_seen *seen, void *arg)
 	sweep->changes++;
 }
 
-void
-sweep_rebase(struct enforcer *enforcer)
-{
-	struct overflow *overflow = &enforcer->sweep.overflow;
-
-	overflow->before += overflow->worst;
-	overflow->worst = 0;
-	overflow->based = false;
-}
-
-uint64_t
-sweep_overflow(const struct enforcer *enforcer)
-{
-	return enforcer->sweep.overflow.before + enforcer->sweep.overflow.worst;
-}
-
-/*
- * Every packet is counted to its remote before it is dropped, and the drops
- * were read before the remotes were: more drops than bookings since a common
- * base were dropped without a place in the seen sets.
- */
 static void
-compare_drops(struct enforcer *enforcer, const struct enforce_stat *stat)
+note_overflow(struct overflow *overflow, const struct enforce_stat *stat)
 {
-	struct overflow *overflow = &enforcer->sweep.overflow;
-	struct enforce_stat base;
-	struct ledger_stat booked;
-	uint64_t drops;
-
-	if (stat->mode != ENFORCE_DROP)
-		return;
-	ledger_stat(enforcer->sweep.file.ledger, &booked);
-	if (overflow->based && (overflow->table_epoch != stat->table_epoch ||
-	    stat->drops_packets < overflow->base_drops))
-		sweep_rebase(enforcer);
-	if (overflow->based) {
-		drops = stat->drops_packets - overflow->base_drops;
-		booked.dropped -= overflow->base_booked;
-		if (drops > booked.dropped && drops - booked.dropped > overflow->worst)
-			overflow->worst = drops - booked.dropped;
-		return;
+	if (overflow->table_epoch != stat->table_epoch || stat->seen_overflow < overflow->last) {
+		overflow->table_epoch = stat->table_epoch;
+		overflow->last = 0;
 	}
-	/* read after the remotes: what came in between is booked and not in the base */
-	if (enforce_stat(enforcer->enforce, &base, NULL) != 0 || !base.table)
+	if (stat->seen_overflow == overflow->last)
 		return;
-	overflow->based = true;
-	overflow->table_epoch = base.table_epoch;
-	overflow->base_drops = base.drops_packets;
-	overflow->base_booked = booked.dropped;
+	overflow->total += stat->seen_overflow - overflow->last;
+	overflow->last = stat->seen_overflow;
+	overflow->grown_ms = loop_now_ms();
 }
 
 /* 0 or -errno; nothing to read is fine. */
@@ -152,6 +115,7 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	error = enforce_stat(enforcer->enforce, &stat, err);
 	if (error != 0 || !stat.table || stat.table_epoch == 0)
 		return error;
+	note_overflow(&sweep->overflow, &stat);
 	sweep->mode = stat.mode;
 	sweep->wall_ms = loop_wall_ms();
 	ledger_begin(sweep->file.ledger, stat.table_epoch);
@@ -159,7 +123,6 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	if (error != 0)
 		return error;
 	ledger_end(sweep->file.ledger);
-	compare_drops(enforcer, &stat);
 	return 0;
 }
 

@@ -80,6 +80,7 @@ enforce_open(struct enforce **enforce, const struct enforce_conf *conf, struct e
 	fake.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fake.opened++;
 	fake.open = true;
+	fake.stat.log = conf->log;
 	*enforce = (struct enforce *)(void *)&fake;
 	return 0;
 }

@@ -39,7 +39,6 @@ verdicts_are_of_their_packets(void **state)
 {
 	struct book book;
 	struct ledger_reading one = reading(1, DIR_OUT, 10, false);
-	struct ledger_stat stat;
 	struct count count;
 	static const uint8_t verdicts[] = {
 		VERDICT_WATCHED, VERDICT_REJECTED, VERDICT_PROTECTED, VERDICT_ALLOWED,
@@ -60,8 +59,6 @@ verdicts_are_of_their_packets(void **state)
 	assert_int_equal(count.dir, DIR_OUT);
 	assert_int_equal(count.first_ms, NOW);
 	assert_int_equal(count.last_ms, NOW + 3);
-	ledger_stat(book.ledger, &stat);
-	assert_int_equal(stat.dropped, 10);
 	close_book(&book);
 }
 
