@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# threatlistd: all check check-system sigv4-vectors bench fuzz lint install clean
+# threatlistd: all check check-aws check-system sigv4-vectors bench fuzz lint install clean
 # VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
@@ -97,6 +97,10 @@ check: all $(UNITS) $(REPLAYS) $(TOOLS) sigv4-vectors
 	$(Q)B=$(B) sh test/run-corpora.sh $(REPLAYS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint
 
+# No root, loopback only: the stand-in AWS against Debian's aws command, and the templates for AWS.
+check-aws:
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning test/aws
+
 # Root: network namespaces, the kernel, the whole agent.
 check-system: all $(TOOLS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/system
@@ -123,5 +127,5 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all check check-system sigv4-vectors fuzz bench lint install clean
+.PHONY: all check check-aws check-system sigv4-vectors fuzz bench lint install clean
 .SECONDARY:

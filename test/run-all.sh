@@ -17,6 +17,8 @@ step "the same with AddressSanitizer and UBSan"
 make -s -j"$jobs" WERROR=1 VARIANT=asan check
 step "shell scripts"
 make -s lint
+step "the stand-in AWS and the templates for AWS"
+make -s check-aws
 step "the whole agent in network namespaces"
 make -s -j"$jobs" check-system
 step "the same with AddressSanitizer and UBSan"
