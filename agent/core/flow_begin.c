@@ -6,6 +6,7 @@
 #define PORT_WELL_KNOWN_END	1024	/* RFC 6335 */
 #define PORT_EPHEMERAL		32768	/* Linux' ip_local_port_range begins here */
 #define TCP_SEQUENCE_AT		4
+#define NEIGHBOUR_ADVERTISEMENT	136	/* answers a solicitation, RFC 4861 */
 
 static int
 port_class(uint16_t port)
@@ -53,7 +54,8 @@ begin_of_tcp(const struct packet *packet)
 static struct flow_begin
 begin_of_icmp(const struct packet *packet)
 {
-	if (packet->has_icmp && icmp_is_reply(packet->proto, packet->icmp_type))
+	if (packet->has_icmp && (icmp_is_reply(packet->proto, packet->icmp_type) ||
+	    (packet->proto == PROTO_ICMPV6 && packet->icmp_type == NEIGHBOUR_ADVERTISEMENT)))
 		return (struct flow_begin){ INITIATOR_DST, EVIDENCE_SEEN, false };
 	/* an error that quotes nothing readable: not the beginning of anything */
 	if (!packet->has_icmp || icmp_is_error(packet->proto, packet->icmp_type))

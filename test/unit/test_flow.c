@@ -126,6 +126,7 @@ static void
 first_packets(void **state)
 {
 	struct packet reset = tcp(THEM, 50000, US, 60000, TCP_RST | TCP_ACK);
+	struct packet neighbour = packet_of(THEM, US, PROTO_ICMPV6);
 
 	assert_int_equal(alone(tcp(THEM, 50000, US, 22, TCP_SYN)), THEM);
 	assert_int_equal(alone(tcp(THEM, 22, US, 50000, TCP_SYN)), THEM);
@@ -154,6 +155,12 @@ first_packets(void **state)
 	assert_int_equal(alone(icmp(THEM, US, 14, 1)), US);
 	assert_int_equal(alone(icmp(THEM, US, 3, 0)), 0);
 	assert_int_equal(alone(packet_of(THEM, US, PROTO_GRE)), THEM);
+	/* neighbour solicitation and its answer */
+	neighbour.has_icmp = true;
+	neighbour.icmp_type = 135;
+	assert_int_equal(alone(neighbour), THEM);
+	neighbour.icmp_type = 136;
+	assert_int_equal(alone(neighbour), US);
 }
 
 static void
