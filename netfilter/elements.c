@@ -9,6 +9,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "threatlistd/enforce.h"
+#include "attr.h"
 #include "elements.h"
 
 /* An attribute's length has 16 bits, and the list of elements is one attribute. */
@@ -134,10 +135,10 @@ read_counter(const struct nlattr *expr, struct element *element)
 {
 	const struct nlattr *attr, *value;
 
-	mnl_attr_for_each_nested(attr, expr) {
+	attr_for_each_nested(attr, expr) {
 		if (mnl_attr_get_type(attr) != NFTA_EXPR_DATA)
 			continue;
-		mnl_attr_for_each_nested(value, attr) {
+		attr_for_each_nested(value, attr) {
 			if (mnl_attr_validate(value, MNL_TYPE_U64) != 0)
 				continue;
 			if (mnl_attr_get_type(value) == NFTA_COUNTER_PACKETS)
@@ -154,10 +155,10 @@ read_element(const struct nlattr *nest, element_fn *each, void *arg)
 	const struct nlattr *attr, *value;
 	struct element element = { .key = NULL };
 
-	mnl_attr_for_each_nested(attr, nest) {
+	attr_for_each_nested(attr, nest) {
 		switch (mnl_attr_get_type(attr)) {
 		case NFTA_SET_ELEM_KEY:
-			mnl_attr_for_each_nested(value, attr) {
+			attr_for_each_nested(value, attr) {
 				if (mnl_attr_get_type(value) != NFTA_DATA_VALUE)
 					continue;
 				element.key = mnl_attr_get_payload(value);
@@ -184,10 +185,10 @@ elements_read(const struct nlmsghdr *nlh, element_fn *each, void *arg)
 {
 	const struct nlattr *attr, *nest;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(nest, attr)
+		attr_for_each_nested(nest, attr)
 			read_element(nest, each, arg);
 	}
 }

@@ -15,6 +15,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "attr.h"
 #include "kernel.h"
 
 #define ANSWER_BYTES	(64u << 10)	/* the kernel fills at most 32 KiB of a dump at once */
@@ -153,7 +154,7 @@ copy_reason(const struct nlmsghdr *nlh, char reason[static 128])
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
 	/* NETLINK_CAP_ACK: the offending message is cut to its header */
-	mnl_attr_for_each(attr, nlh, sizeof(struct nlmsgerr)) {
+	attr_for_each(attr, nlh, sizeof(struct nlmsgerr)) {
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 			snprintf(reason, 128, "%s", mnl_attr_get_str(attr));
@@ -347,7 +348,7 @@ take_generation(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *attr;
 	uint32_t *generation = arg;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_GEN_ID &&
 		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			*generation = ntohl(mnl_attr_get_u32(attr));

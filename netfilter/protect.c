@@ -12,6 +12,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "attr.h"
 #include "kernel.h"
 #include "protect.h"
 
@@ -86,7 +87,7 @@ take_address(struct protect *protect, const struct nlmsghdr *nlh)
 	const struct nlattr *attr, *own = NULL;
 
 	/* of a point-to-point link IFA_ADDRESS is the other end's */
-	mnl_attr_for_each(attr, nlh, sizeof(struct ifaddrmsg)) {
+	attr_for_each(attr, nlh, sizeof(struct ifaddrmsg)) {
 		if (mnl_attr_get_type(attr) == IFA_LOCAL ||
 		    (mnl_attr_get_type(attr) == IFA_ADDRESS && own == NULL))
 			own = attr;
@@ -126,7 +127,7 @@ take_nexthops(struct protect *protect, const struct nlattr *multipath)
 		if (hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > left)
 			break;
 		payload = at + sizeof(*hop);
-		mnl_attr_for_each_payload(payload, hop->rtnh_len - sizeof(*hop)) {
+		attr_for_each_within(attr, payload, hop->rtnh_len - sizeof(*hop)) {
 			if (error == 0)
 				error = take_gateway(protect, attr);
 		}
@@ -148,7 +149,7 @@ take_route(struct protect *protect, const struct nlmsghdr *nlh)
 
 	if (route->rtm_dst_len != 0)
 		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(*route)) {
+	attr_for_each(attr, nlh, sizeof(*route)) {
 		if (error != 0)
 			break;
 		error = mnl_attr_get_type(attr) == RTA_MULTIPATH ?

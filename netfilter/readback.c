@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "attr.h"
 #include "elements.h"
 #include "readback.h"
 
@@ -30,7 +31,7 @@ take_table(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *attr;
 
 	state->exists = true;
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS &&
 		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			state->dormant = (ntohl(mnl_attr_get_u32(attr)) &
@@ -62,7 +63,7 @@ take_set(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *attr;
 	unsigned int set, turn;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_SET_TABLE)
 			table = attr_text(attr);
 		else if (mnl_attr_get_type(attr) == NFTA_SET_NAME)
