@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "change.h"
 #include "elements.h"
@@ -106,12 +107,15 @@ make_table(struct change *change)
 	struct table_state state;
 	unsigned int family;
 	bool fresh = !enforce->table;
+	uint64_t epoch = 0;
 	int error;
 
 	if (enforce->table && enforce->fixtures)
 		return 0;
+	if (fresh && getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
+		return enforce_fail(change->err, -EIO, "a number for the table", NULL);
 	if (fresh)
-		table_create(&change->batch, enforce->dormant);
+		table_create(&change->batch, enforce->dormant, epoch);
 	table_counters(&change->batch);
 	fixtures_create(&change->batch);
 	for (family = 0; fresh && family < FAMILY_END; family++)

@@ -179,7 +179,7 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 	stat->protected_packets = counters.packets[COUNTER_PROTECTED];
 	stat->allowed_packets = counters.packets[COUNTER_ALLOWED];
 	stat->seen_overflow = counters.packets[COUNTER_OVERFLOW];
-	stat->table_epoch = enforce->boot ^ (table.handle * 0x9e3779b97f4a7c15u);
+	stat->table_epoch = table.epoch;
 	stat_sets(enforce, stat);
 	return 0;
 }

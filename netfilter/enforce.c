@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,21 +92,6 @@ engine_plan(const struct enforce *enforce, struct rule_plan *plan)
 	}
 }
 
-/* Which boot this is: numbers of tables begin anew with each. */
-static uint64_t
-read_boot(void)
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-	unsigned int a = 0, b = 0, c = 0;
-
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%8x-%4x-%4x", &a, &b, &c) != 3)
-		a = b = c = 0;
-	fclose(file);
-	return (uint64_t)a << 32 | (uint64_t)b << 16 | c;
-}
-
 /*
  * Log statements need nfnetlink_log: a kernel without it refuses whole rules,
  * and a list is enforced without them just as well.
@@ -135,7 +119,6 @@ copy_conf(struct enforce *enforce, const struct enforce_conf *conf)
 	enforce->mode = conf->mode;
 	enforce->log = conf->log;
 	enforce->nflog_group = conf->nflog_group;
-	enforce->boot = read_boot();
 	for (set = 0; set < SET_TURNS; set++)
 		keys_init(&enforce->sets[set].keys, set_info(set)->key_size,
 		    set_info(set)->ranges);

@@ -29,7 +29,6 @@ struct enforce {
 	uint8_t mode;		/* enum enforce_mode that is wanted */
 	bool log;		/* rules have log statements */
 	uint16_t nflog_group;
-	uint64_t boot;		/* which boot of the system this is */
 	struct range *admin;
 	size_t nadmin;
 

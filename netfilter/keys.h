@@ -32,6 +32,9 @@ keys_item(const struct keys *keys, size_t i)
 	return keys->bytes + i * (keys->ranges ? 2u : 1u) * keys->key_size;
 }
 
+/* Makes room for n items in all; that it could not is told by keys_add. */
+void keys_reserve(struct keys *keys, size_t n);
+
 /* Appends; the caller keeps the order.  last is ignored for hosts.  0 or -ENOMEM. */
 int keys_add(struct keys *keys, const uint8_t *first, const uint8_t *last);
 

@@ -9,6 +9,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -22,6 +23,15 @@ static const char *
 attr_text(const struct nlattr *attr)
 {
 	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr) : "";
+}
+
+static int
+find_epoch(const struct nftnl_udata *attr, void *arg)
+{
+	if (nftnl_udata_type(attr) == TABLE_USERDATA_EPOCH &&
+	    nftnl_udata_len(attr) == sizeof(uint64_t))
+		memcpy(arg, nftnl_udata_get(attr), sizeof(uint64_t));
+	return 0;
 }
 
 static void
@@ -39,7 +49,12 @@ take_table(const struct nlmsghdr *nlh, void *arg)
 		else if (mnl_attr_get_type(attr) == NFTA_TABLE_HANDLE &&
 		    mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
 			state->handle = be64toh(mnl_attr_get_u64(attr));
+		else if (mnl_attr_get_type(attr) == NFTA_TABLE_USERDATA)
+			nftnl_udata_parse(mnl_attr_get_payload(attr),
+			    mnl_attr_get_payload_len(attr), find_epoch, &state->epoch);
 	}
+	if (state->epoch == 0)
+		state->epoch = state->handle;
 }
 
 int

@@ -11,6 +11,7 @@
 struct table_state {
 	bool exists, dormant;
 	uint64_t handle;
+	uint64_t epoch;		/* as given to table_create; another program's table: its handle */
 };
 int readback_table(struct kernel *kernel, struct table_state *state);
 

@@ -176,28 +176,30 @@ add_nets(struct keys *nets, const struct view *view, size_t from, size_t to, int
 static int
 add_run(struct split *split, const struct view *view, size_t from, size_t to, bool large)
 {
-	static const struct { enum set_class class; int action; } classes[] = {
-		{ CLASS_LISTED, -1 }, { CLASS_WATCH, LIST_WATCH }, { CLASS_REJECT, LIST_REJECT },
-	};
-	size_t c, i;
+	struct keys *keys = split->keys;
+	struct span span;
 	int error = 0;
 
-	for (c = 0; c < sizeof(classes) / sizeof(classes[0]) && error == 0; c++) {
-		struct keys *hosts, *nets;
-
-		hosts = &split->keys[set_of(classes[c].class, SHAPE_HOSTS, view->family)];
-		nets = &split->keys[set_of(classes[c].class, SHAPE_NETS, view->family)];
-		if (large) {
-			error = add_nets(nets, view, from, to, classes[c].action);
-			continue;
-		}
-		for (i = from; i < to && error == 0; i++) {
-			struct span span;
-
-			span_at(view, i, &span);
-			if (classes[c].action < 0 || classes[c].action == span.action)
-				error = add_hosts(hosts, &span);
-		}
+	if (large) {
+		error = add_nets(&keys[set_of(CLASS_LISTED, SHAPE_NETS, view->family)], view,
+		    from, to, -1);
+		if (error == 0)
+			error = add_nets(&keys[set_of(CLASS_WATCH, SHAPE_NETS, view->family)],
+			    view, from, to, LIST_WATCH);
+		if (error == 0)
+			error = add_nets(&keys[set_of(CLASS_REJECT, SHAPE_NETS, view->family)],
+			    view, from, to, LIST_REJECT);
+		return error;
+	}
+	for (; from < to && error == 0; from++) {
+		span_at(view, from, &span);
+		error = add_hosts(&keys[set_of(CLASS_LISTED, SHAPE_HOSTS, view->family)], &span);
+		if (error == 0 && span.action == LIST_WATCH)
+			error = add_hosts(&keys[set_of(CLASS_WATCH, SHAPE_HOSTS, view->family)],
+			    &span);
+		else if (error == 0 && span.action == LIST_REJECT)
+			error = add_hosts(&keys[set_of(CLASS_REJECT, SHAPE_HOSTS, view->family)],
+			    &span);
 	}
 	return error;
 }
@@ -269,6 +271,7 @@ split_list(struct split *split, const struct list *list)
 		view.n = view.family == FAMILY_V4 ? list_nranges4(list) : list_nranges6(list);
 		view.key_size = view.family == FAMILY_V4 ? 4 : 16;
 		view.small = choose_small(&view);
+		keys_reserve(&split->keys[set_of(CLASS_LISTED, SHAPE_HOSTS, view.family)], view.n);
 		error = split_family(split, &view);
 		if (error == 0)
 			error = split_top(split, view.family);

@@ -103,7 +103,7 @@ table_chain_is_ours(const char *name)
 }
 
 static void
-put_table(struct batch *batch, uint16_t flags, bool dormant, const char *comment)
+put_table(struct batch *batch, uint16_t flags, bool dormant, const char *comment, uint64_t epoch)
 {
 	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
 	struct nftnl_table *table = nftnl_table_alloc();
@@ -118,6 +118,7 @@ put_table(struct batch *batch, uint16_t flags, bool dormant, const char *comment
 	nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, dormant ? NFT_TABLE_F_DORMANT : 0);
 	if (comment != NULL) {
 		nftnl_udata_put_strz(userdata, NFTNL_UDATA_TABLE_COMMENT, comment);
+		nftnl_udata_put(userdata, TABLE_USERDATA_EPOCH, sizeof(epoch), &epoch);
 		nftnl_table_set_data(table, NFTNL_TABLE_USERDATA,
 		    nftnl_udata_buf_data(userdata), nftnl_udata_buf_len(userdata));
 	}
@@ -131,16 +132,16 @@ out:
 }
 
 void
-table_create(struct batch *batch, bool dormant)
+table_create(struct batch *batch, bool dormant, uint64_t epoch)
 {
 	put_table(batch, NLM_F_CREATE | NLM_F_EXCL, dormant, "cuts off listed addresses; "
-	    "to lift it: nft add table inet threatlistd '{ flags dormant; }'");
+	    "to lift it: nft add table inet threatlistd '{ flags dormant; }'", epoch);
 }
 
 void
 table_set_dormant(struct batch *batch, bool dormant)
 {
-	put_table(batch, 0, dormant, NULL);
+	put_table(batch, 0, dormant, NULL, 0);
 }
 
 void
@@ -502,7 +503,7 @@ table_log_probe(struct batch *batch, bool table, uint16_t nflog_group)
 	struct rule rule;
 
 	if (!table)
-		put_table(batch, NLM_F_CREATE | NLM_F_EXCL, true, NULL);
+		put_table(batch, NLM_F_CREATE | NLM_F_EXCL, true, NULL, 0);
 	put_chain(batch, "log_probe", -1, "");
 	rule_begin(&rule, batch, "log_probe");
 	rule_log(&rule, "tl", nflog_group);

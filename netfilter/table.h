@@ -28,7 +28,9 @@ const char *counter_name(enum table_counter counter);
 bool table_chain_is_ours(const char *name);
 
 /* Each appends messages to the batch. */
-void table_create(struct batch *batch, bool dormant);
+/* epoch: a number for the table's life, kept in its user data. */
+void table_create(struct batch *batch, bool dormant, uint64_t epoch);
+#define TABLE_USERDATA_EPOCH	200u	/* nft knows types from 0 up and skips others */
 void table_set_dormant(struct batch *batch, bool dormant);
 void table_delete(struct batch *batch);
 void table_counters(struct batch *batch);

@@ -408,6 +408,7 @@ def test_exceptions_of_the_admin_are_kept(net, engine, write):
     assert net.out(LISTED4) and net.inward(INSIDE4) and net.out(INSIDE6) and not net.out(LISTED6)
     before = {name: table(net)[name] for name in ("allow4", "allow6")}
     engine.do("watch")
+    epoch = engine.do("stat")["epoch"]
     for undo in ("apply", "flush", "purge", "restart"):
         if undo == "flush":
             net.nft("flush", "ruleset")
@@ -420,6 +421,9 @@ def test_exceptions_of_the_admin_are_kept(net, engine, write):
         engine.do(f"apply drop={path}")
         assert {name: table(net)[name] for name in before} == before
         assert net.out(LISTED4) and not net.out(LISTED6)
+        # the seen counters start anew with a new table, and with nothing else
+        assert (engine.do("stat")["epoch"] != epoch) is (undo in ("flush", "purge"))
+        epoch = engine.do("stat")["epoch"]
     assert engine.do("stat")["allowed"] > 0
     assert engine.do(f"check {LISTED4}")["allow"] == "yes"
     assert {s["remote"]: s["allow"] for s in engine.do("seen")["seen"]} == {LISTED4: True, LISTED6: False}
