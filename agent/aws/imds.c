@@ -10,22 +10,27 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
+#include <openssl/crypto.h>
 
 #define ENDPOINT_V4	"http://169.254.169.254"
 #define ENDPOINT_V6	"http://[fd00:ec2::254]"
-#define TIMEOUT_MS	1000	/* the service is on the host's own hypervisor */
+#define TIMEOUT_S	1	/* the service is on the host's own hypervisor */
+#define TIMEOUT_MAX_S	30
+#define ATTEMPTS_MAX	10
 #define ANSWER_MAX	16384	/* bytes */
 #define TOKEN_MAX	512
-#define TOKEN_SECONDS	"300"
+#define TOKEN_S		21600	/* the longest allowed */
+#define TOKEN_MARGIN_S	60	/* no longer used so close to its end */
 #define URL_MAX		512
-#define MACS_MAX	32	/* network interfaces looked at */
 
 struct imds {
-	struct http *http;
+	struct aws_transport transport;
 	char endpoint[256];
-	char token[TOKEN_MAX];
-	char *reason;
+	long timeout_ms;
+	unsigned int attempts;
+	char token[TOKEN_MAX];		/* empty: none */
+	int64_t token_until_ms;
+	char *reason;			/* of the call that runs */
 };
 
 static int __attribute__((format(printf, 3, 4)))
@@ -89,9 +94,8 @@ find_endpoint(struct imds *imds)
 		imds->endpoint[--len] = '\0';
 }
 
-/* Printable ASCII of size-1 bytes at most; anything else is not taken at all. */
-static bool
-take(char *to, size_t size, const char *text, size_t len)
+bool
+imds_take(char *to, size_t size, const char *text, size_t len)
 {
 	size_t i;
 
@@ -107,6 +111,45 @@ take(char *to, size_t size, const char *text, size_t len)
 	return true;
 }
 
+/* A whole number of the environment between 1 and max, else what is usual. */
+static long
+number_of(const char *name, long usual, long max)
+{
+	const char *text = getenv(name);
+	char *end;
+	long value;
+
+	if (text == NULL || text[0] == '\0')
+		return usual;
+	value = strtol(text, &end, 10);
+	return *end == '\0' && value >= 1 && value <= max ? value : usual;
+}
+
+struct imds *
+imds_new(const struct aws_transport *transport)
+{
+	struct imds *imds = calloc(1, sizeof(*imds));
+
+	if (imds == NULL)
+		return NULL;
+	imds->transport = *transport;
+	imds->timeout_ms = 1000 * number_of("AWS_METADATA_SERVICE_TIMEOUT", TIMEOUT_S,
+	    TIMEOUT_MAX_S);
+	imds->attempts = (unsigned int)number_of("AWS_METADATA_SERVICE_NUM_ATTEMPTS", 1,
+	    ATTEMPTS_MAX);
+	find_endpoint(imds);
+	return imds;
+}
+
+void
+imds_free(struct imds *imds)
+{
+	if (imds == NULL)
+		return;
+	OPENSSL_cleanse(imds->token, sizeof(imds->token));
+	free(imds);
+}
+
 static int
 request(struct imds *imds, const char *method, const char *path, const char *header,
     struct http_answer *answer)
@@ -118,15 +161,20 @@ request(struct imds *imds, const char *method, const char *path, const char *hea
 		.url = url,
 		.headers = headers,
 		.max_bytes = ANSWER_MAX,
-		.connect_timeout_ms = TIMEOUT_MS,
-		.total_timeout_ms = TIMEOUT_MS,
+		.connect_timeout_ms = imds->timeout_ms,
+		.total_timeout_ms = imds->timeout_ms,
 		.allow_http = true,
 		.proxy = "none",
 	};
+	unsigned int left = imds->attempts;
 	int error;
 
 	snprintf(url, sizeof(url), "%s/latest/%s", imds->endpoint, path);
-	error = http_do(imds->http, &about, answer);
+	memset(answer, 0, sizeof(*answer));
+	do {
+		http_answer_free(answer);
+		error = imds->transport.fetch(&about, answer, imds->transport.arg);
+	} while (error != 0 && --left > 0);
 	if (error != 0)
 		return wrong(imds, error, "%s of %.80s: %.140s", method, path, answer->error);
 	return 0;
@@ -136,14 +184,25 @@ static int
 get_token(struct imds *imds)
 {
 	struct http_answer answer;
+	char header[64];
 	int error;
 
-	error = request(imds, "PUT", "api/token",
-	    "X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_SECONDS, &answer);
+	snprintf(header, sizeof(header), "X-aws-ec2-metadata-token-ttl-seconds: %d", TOKEN_S);
+	imds->token[0] = '\0';
+	error = request(imds, "PUT", "api/token", header, &answer);
+	if (error == -ETIMEDOUT)
+		/* the answer's hop limit is 1 unless the instance says otherwise */
+		wrong(imds, error, "%.80s does not answer: not on EC2, or behind more hops than "
+		    "HttpPutResponseHopLimit", imds->endpoint);
 	if (error == 0 && answer.status != 200)
-		error = wrong(imds, -EACCES, "PUT of api/token answered %ld", answer.status);
-	if (error == 0 && !take(imds->token, sizeof(imds->token), answer.body, answer.body_size))
+		error = wrong(imds, -EACCES, "PUT of api/token answered %ld, and version 1 of the "
+		    "service is not used", answer.status);
+	if (error == 0 &&
+	    !imds_take(imds->token, sizeof(imds->token), answer.body, answer.body_size))
 		error = wrong(imds, -EPROTO, "PUT of api/token gave no token");
+	if (error == 0)
+		imds->token_until_ms = aws_now_ms(&imds->transport) +
+		    1000 * (TOKEN_S - TOKEN_MARGIN_S);
 	http_answer_free(&answer);
 	return error;
 }
@@ -157,15 +216,19 @@ get_once(struct imds *imds, const char *path, struct http_answer *answer)
 	return request(imds, "GET", path, header, answer);
 }
 
-/*
- * 0 with a body; -ENOENT when the service does not have it; other -errno end
- * the whole.  http_answer_free in every case.
- */
-static int
-get(struct imds *imds, const char *path, struct http_answer *answer)
+int
+imds_get(struct imds *imds, const char *path, struct http_answer *answer,
+    char reason[static IMDS_REASON_MAX])
 {
-	int error = get_once(imds, path, answer);
+	int error = 0;
 
+	reason[0] = '\0';
+	imds->reason = reason;
+	memset(answer, 0, sizeof(*answer));
+	if (imds->token[0] == '\0' || aws_now_ms(&imds->transport) >= imds->token_until_ms)
+		error = get_token(imds);
+	if (error == 0)
+		error = get_once(imds, path, answer);
 	if (error == 0 && answer->status == 401) {
 		/* expired, or the instance moved: one new token */
 		http_answer_free(answer);
@@ -177,205 +240,22 @@ get(struct imds *imds, const char *path, struct http_answer *answer)
 	if (error != 0)
 		return error;
 	if (answer->status == 404)
-		return -ENOENT;
+		return wrong(imds, -ENOENT, "there is no %.80s", path);
 	if (answer->status != 200)
 		return wrong(imds, -EPROTO, "GET of %.80s answered %ld", path, answer->status);
 	return 0;
 }
 
-/* The first line of a text, into to; absent is fine. */
-static int
-get_line(struct imds *imds, const char *path, char *to, size_t size)
-{
-	struct http_answer answer;
-	int error = get(imds, path, &answer);
-
-	if (error == 0)
-		take(to, size, answer.body, strcspn(answer.body, "\r\n"));
-	http_answer_free(&answer);
-	return error == -ENOENT ? 0 : error;
-}
-
-static void
-take_member(const cJSON *object, const char *name, char *to, size_t size)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	if (text != NULL)
-		take(to, size, text, strlen(text));
-}
-
-static void
-take_addr(struct addr *to, const char *text)
-{
-	struct addr addr;
-
-	if (text != NULL && addr_parse(&addr, text, strlen(text)) == NULL)
-		*to = addr;
-}
-
-bool
-imds_document(const char *json, size_t size, struct host_facts *facts)
-{
-	cJSON *document = cJSON_ParseWithLength(json, size);
-
-	if (document == NULL)
-		return false;
-#define TAKE(name, member)	take_member(document, name, facts->member, sizeof(facts->member))
-	TAKE("instanceId", instance_id);
-	TAKE("accountId", account);
-	TAKE("region", region);
-	TAKE("availabilityZone", zone);
-	TAKE("instanceType", instance_type);
-	TAKE("imageId", image_id);
-#undef TAKE
-	take_addr(&facts->private_ip,
-	    cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "privateIp")));
-	cJSON_Delete(document);
-	if (strncmp(facts->instance_id, "i-", 2) != 0)
-		return false;
-	memcpy(facts->host_id, facts->instance_id, sizeof(facts->host_id));
-	facts->on_ec2 = 1;
-	return true;
-}
-
-static int
-read_document(struct imds *imds, struct host_facts *facts)
-{
-	struct http_answer answer;
-	int error = get(imds, "dynamic/instance-identity/document", &answer);
-
-	if (error == -ENOENT)
-		wrong(imds, error, "there is no identity document");
-	if (error == 0 && !imds_document(answer.body, answer.body_size, facts))
-		error = wrong(imds, -EPROTO, "the identity document names no instance");
-	http_answer_free(&answer);
-	return error;
-}
-
-/* The role's instance profile; a host without one has none. */
-static int
-read_profile(struct imds *imds, struct host_facts *facts)
-{
-	struct http_answer answer;
-	cJSON *info = NULL;
-	int error = get(imds, "meta-data/iam/info", &answer);
-
-	if (error == 0)
-		info = cJSON_ParseWithLength(answer.body, answer.body_size);
-	if (info != NULL) {
-		take_member(info, "InstanceProfileArn", facts->profile_arn,
-		    sizeof(facts->profile_arn));
-		take_member(info, "InstanceProfileId", facts->profile_id, sizeof(facts->profile_id));
-	}
-	cJSON_Delete(info);
-	http_answer_free(&answer);
-	return error == -ENOENT ? 0 : error;
-}
-
-/* Is this a MAC address as the service writes it?  It becomes part of a path. */
-static bool
-is_mac(const char *text, size_t len)
-{
-	return len == 17 && strspn(text, "0123456789abcdefABCDEF:") >= len;
-}
-
-/* The interface with device-number 0, else the first; empty if there is none. */
-static int
-find_primary(struct imds *imds, const char *macs, char mac[static 18])
-{
-	char path[96], number[16];
-	unsigned int i = 0;
-	size_t len;
-	int error;
-
-	mac[0] = '\0';
-	for (; *macs != '\0' && i < MACS_MAX; macs += len, macs += strspn(macs, "/\r\n")) {
-		len = strcspn(macs, "/\r\n");
-		if (!is_mac(macs, len))
-			continue;
-		number[0] = '\0';
-		snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%.17s/device-number",
-		    macs);
-		error = get_line(imds, path, number, sizeof(number));
-		if (error != 0)
-			return error;
-		if (i++ == 0 || strcmp(number, "0") == 0) {
-			memcpy(mac, macs, 17);
-			mac[17] = '\0';
-		}
-		if (strcmp(number, "0") == 0)
-			break;
-	}
-	return 0;
-}
-
-static int
-read_interface(struct imds *imds, const char *mac, struct host_facts *facts)
-{
-	char private_ip[ADDR_TEXT_MAX] = "", public_ip[ADDR_TEXT_MAX] = "";
-	const struct {
-		const char *name;
-		char *to;
-		size_t size;
-	} lines[] = {
-		{ "interface-id", facts->interface_id, sizeof(facts->interface_id) },
-		{ "vpc-id", facts->vpc_id, sizeof(facts->vpc_id) },
-		{ "subnet-id", facts->subnet_id, sizeof(facts->subnet_id) },
-		{ "security-group-ids", facts->security_group_id, sizeof(facts->security_group_id) },
-		{ "security-groups", facts->security_group, sizeof(facts->security_group) },
-		{ "local-ipv4s", private_ip, sizeof(private_ip) },
-		{ "public-ipv4s", public_ip, sizeof(public_ip) },
-	};
-	char path[128];
-	size_t i;
-	int error = 0;
-
-	for (i = 0; i < sizeof(lines) / sizeof(lines[0]) && error == 0; i++) {
-		snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%s/%s", mac,
-		    lines[i].name);
-		error = get_line(imds, path, lines[i].to, lines[i].size);
-	}
-	take_addr(&facts->private_ip, private_ip);
-	take_addr(&facts->public_ip, public_ip);
-	return error;
-}
-
-static int
-read_interfaces(struct imds *imds, struct host_facts *facts)
-{
-	struct http_answer answer;
-	char mac[18];
-	int error = get(imds, "meta-data/network/interfaces/macs/", &answer);
-
-	if (error == 0)
-		error = find_primary(imds, answer.body, mac);
-	if (error == 0 && mac[0] != '\0')
-		error = read_interface(imds, mac, facts);
-	http_answer_free(&answer);
-	return error == -ENOENT ? 0 : error;
-}
-
 int
-imds_read(struct http *http, struct host_facts *facts, char reason[static IMDS_REASON_MAX])
+imds_get_line(struct imds *imds, const char *path, char *to, size_t size,
+    char reason[static IMDS_REASON_MAX])
 {
-	struct imds imds = { .http = http, .reason = reason };
-	int error;
+	struct http_answer answer;
+	int error = imds_get(imds, path, &answer, reason);
 
-	reason[0] = '\0';
-	memset(facts, 0, sizeof(*facts));
-	find_endpoint(&imds);
-	error = get_token(&imds);
+	to[0] = '\0';
 	if (error == 0)
-		error = read_document(&imds, facts);
-	if (error == 0)
-		error = get_line(&imds, "meta-data/services/partition", facts->partition,
-		    sizeof(facts->partition));
-	if (error == 0)
-		error = read_profile(&imds, facts);
-	if (error == 0)
-		error = read_interfaces(&imds, facts);
-	if (error == 0 && facts->partition[0] == '\0')
-		memcpy(facts->partition, "aws", sizeof("aws"));
-	return error;
+		imds_take(to, size, answer.body, strcspn(answer.body, "\r\n"));
+	http_answer_free(&answer);
+	return error == -ENOENT ? 0 : error;
 }

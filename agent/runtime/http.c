@@ -25,9 +25,11 @@
 
 struct http {
 	CURL *curl;
+	struct curl_slist *connect_to;
 	char reason[CURL_ERROR_SIZE];
 	/* of the request that runs */
 	struct http_answer *answer;
+	const char *const *wanted;
 	uint64_t max_bytes;
 	size_t room;			/* allocated for the body */
 	unsigned int headers;
@@ -69,6 +71,7 @@ http_free(struct http *http)
 	if (http == NULL)
 		return;
 	curl_easy_cleanup(http->curl);
+	curl_slist_free_all(http->connect_to);
 	free(http);
 }
 
@@ -192,6 +195,27 @@ forget_headers(struct http_answer *answer)
 	answer->etag[0] = answer->last_modified[0] = '\0';
 	answer->content_type[0] = answer->location[0] = '\0';
 	answer->retry_after_s = 0;
+	answer->date_s = 0;
+	memset(answer->wanted, 0, sizeof(answer->wanted));
+}
+
+static void
+take_wanted(struct http *http, const char *line, size_t len)
+{
+	const char *const *name = http->wanted;
+	size_t i;
+
+	for (i = 0; name != NULL && i < HTTP_WANTED_MAX && name[i] != NULL; i++)
+		take_header(line, len, name[i], http->answer->wanted[i],
+		    sizeof(http->answer->wanted[i]));
+}
+
+static int64_t
+date_of(const char *text)
+{
+	time_t when = curl_getdate(text, NULL);
+
+	return when > 0 ? (int64_t)when : 0;
 }
 
 static size_t
@@ -221,6 +245,9 @@ on_header(char *line, size_t size, size_t n, void *arg)
 	take_header(line, len, "Location", answer->location, sizeof(answer->location));
 	if (take_header(line, len, "Retry-After", text, sizeof(text)))
 		answer->retry_after_s = retry_after(text);
+	if (take_header(line, len, "Date", text, sizeof(text)))
+		answer->date_s = date_of(text);
+	take_wanted(http, line, len);
 	return len;
 }
 
@@ -400,6 +427,35 @@ drop_body(struct http *http)
 	http->answer->body_size = 0;
 }
 
+/* For this request alone; the DNS cache stays as it is. */
+static int
+set_address(struct http *http, const char *address)
+{
+	char text[64];
+
+	curl_slist_free_all(http->connect_to);
+	http->connect_to = NULL;
+	if (address == NULL)
+		return 0;
+	/* any host, any port: that address, the same port */
+	snprintf(text, sizeof(text), strchr(address, ':') != NULL ? "::[%.50s]:" : "::%.50s:",
+	    address);
+	http->connect_to = curl_slist_append(NULL, text);
+	curl_easy_setopt(http->curl, CURLOPT_CONNECT_TO, http->connect_to);
+	return http->connect_to != NULL ? 0 : -ENOMEM;
+}
+
+/* Either a connection was made now, or one that was kept was used. */
+static bool
+was_connected(CURL *curl, const struct http_answer *answer)
+{
+	curl_off_t connected = 0, sent = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected);
+	curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	return answer->status > 0 || connected > 0 || sent > 0;
+}
+
 static bool
 scheme_is_allowed(const struct http_request *request)
 {
@@ -412,6 +468,7 @@ begin(struct http *http, const struct http_request *request, struct http_answer 
 {
 	memset(answer, 0, sizeof(*answer));
 	http->answer = answer;
+	http->wanted = request->wanted;
 	http->max_bytes = request->max_bytes;
 	http->room = 0;
 	http->headers = 0;
@@ -441,13 +498,15 @@ http_do(struct http *http, const struct http_request *request, struct http_answe
 		return -EPERM;
 	}
 	headers = make_headers(request);
-	if (headers == NULL) {
+	if (headers == NULL || set_address(http, request->connect_to) != 0) {
+		curl_slist_free_all(headers);
 		say(answer, "out of memory");
 		return -ENOMEM;
 	}
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
 	error = judge(http, curl_easy_perform(http->curl), request);
 	curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	answer->connected = was_connected(http->curl, answer);
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	if (error == 0)

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_WANTED_MAX	4	/* headers of the answer a request may ask for */
+
 struct http;		/* one reusable easy handle: connections are kept */
 
 struct http_request {
@@ -28,6 +30,9 @@ struct http_request {
 	const char *ca_file;		/* PEM, the only authorities trusted; NULL: the system's */
 	const char *cert_file, *key_file;	/* PEM; NULL: none; key NULL: in cert_file */
 	const char *proxy;		/* NULL or "env", "none", URL */
+	/* numeric address to connect to, whatever the URL's host resolves to; NULL: that */
+	const char *connect_to;
+	const char *const *wanted;	/* names, NULL-terminated; may be NULL */
 };
 
 struct http_answer {
@@ -38,6 +43,9 @@ struct http_answer {
 	char content_type[64];
 	char location[256];
 	uint32_t retry_after_s;		/* 0: none; bounded to 3600 */
+	int64_t date_s;			/* of the Date header; 0: none */
+	char wanted[HTTP_WANTED_MAX][256];	/* in the request's order; empty: none came */
+	bool connected;			/* the peer (or proxy) took the connection */
 	char error[256];		/* why there is no (whole) answer */
 };
 
