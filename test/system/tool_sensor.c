@@ -29,7 +29,7 @@ struct parent {
 	uint64_t generation;
 };
 
-static void
+static void __attribute__((noreturn))
 fail(const char *what)
 {
 	fprintf(stderr, "tool_sensor: %s: %s\n", what, strerror(errno));
