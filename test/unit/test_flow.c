@@ -353,6 +353,55 @@ behaves_as_a_plain_array(void **state)
 	flow_table_free(table);
 }
 
+static struct packet
+any_packet(void)
+{
+	uint8_t src = (uint8_t)(random() % 6), dst = (uint8_t)(random() % 6);
+	struct packet packet;
+
+	switch (random() % 4) {
+	case 0:
+		packet = tcp(src, (uint16_t)(random() % 9), dst, (uint16_t)(random() % 9),
+		    (uint8_t)random());
+		break;
+	case 1:
+		packet = udp(src, (uint16_t)(random() % 9), dst, (uint16_t)(random() % 9));
+		packet.first_fragment = random() % 3 == 0;
+		break;
+	case 2:
+		packet = icmp(src, dst, (uint8_t)(random() % 20), (uint16_t)(random() % 3));
+		break;
+	default:
+		packet = packet_of(src, dst, PROTO_UDP);
+		packet.later_fragment = true;
+	}
+	packet.kind = random() % 5 == 0 ? KIND_EMBEDDED : KIND_OUTER;
+	return packet;
+}
+
+/* Far more flows than room, clocks that jump: the bounds hold, and memory stays whole. */
+static void
+anything_may_come(void **state)
+{
+	struct flow_table *table = flow_table_new(7, 50, SEED);
+	int64_t now = 1000 * SECOND;
+	unsigned int i;
+
+	srandom(2);
+	for (i = 0; i < 50000; i++) {
+		struct packet packet = any_packet(), quote = any_packet();
+		struct flow_report report = { 0xff, false, 0 };
+		bool error = packet.has_icmp && icmp_is_error(PROTO_ICMP, packet.icmp_type);
+
+		now += random() % 5 == 0 ? (random() % 800 - 300) * SECOND : random() % 1000;
+		flow_see(table, &packet, error ? &quote : NULL, now, &report);
+		assert_true(report.initiator <= INITIATOR_DST);
+		assert_true(report.packets >= 1);
+		assert_true(flow_count(table) >= 1 && flow_count(table) <= 7);
+	}
+	flow_table_free(table);
+}
+
 int
 main(void)
 {
@@ -368,6 +417,7 @@ main(void)
 		cmocka_unit_test(full_table_forgets_the_quietest),
 		cmocka_unit_test(rate_is_bounded),
 		cmocka_unit_test(behaves_as_a_plain_array),
+		cmocka_unit_test(anything_may_come),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
