@@ -8,7 +8,7 @@
 int
 main(int argc, char **argv)
 {
-	struct aws_wishes wishes = { NULL };
+	struct aws_wishes wishes = { .region = NULL };
 	struct aws_endpoint endpoint;
 	struct aws_site site;
 	char reason[IMDS_REASON_MAX];

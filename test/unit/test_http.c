@@ -329,6 +329,39 @@ handle_starts_anew(void **state)
 	assert_null(strstr(peer.got, "X-Secret"));
 }
 
+/* The URL names a host that does not exist; the connection goes where it is told. */
+static void
+address_and_headers_as_wanted(void **state)
+{
+	static const char *const wanted[] = { "x-amzn-RequestId", "X-Absent", NULL };
+	struct http *http = http_new();
+	struct http_answer answer;
+	struct peer peer;
+	char url[64];
+	struct http_request request = {
+		.method = "GET", .url = url, .max_bytes = 100, .allow_http = true, .proxy = "none",
+		.connect_to = "127.0.0.1", .wanted = wanted,
+	};
+
+	peer_open(&peer, "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+	    "X-AMZN-REQUESTID:  one two \r\nContent-Length: 0\r\n\r\n");
+	snprintf(url, sizeof(url), "http://nowhere.invalid:%u/", peer.port);
+	assert_int_equal(http_do(http, &request, &answer), 0);
+	assert_non_null(strstr(peer.got, "Host: nowhere.invalid:"));
+	assert_int_equal(answer.date_s, 1700000000);
+	assert_string_equal(answer.wanted[0], "one two");
+	assert_string_equal(answer.wanted[1], "");
+	assert_true(answer.connected);
+	http_answer_free(&answer);
+	/* for that request alone */
+	request.connect_to = NULL;
+	assert_int_equal(http_do(http, &request, &answer), -ECONNREFUSED);
+	assert_false(answer.connected);
+	http_answer_free(&answer);
+	http_free(http);
+	peer_close(&peer);
+}
+
 int
 main(void)
 {
@@ -343,6 +376,7 @@ main(void)
 		cmocka_unit_test(silence_times_out),
 		cmocka_unit_test(nobody_there_is_refused),
 		cmocka_unit_test(handle_starts_anew),
+		cmocka_unit_test(address_and_headers_as_wanted),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
