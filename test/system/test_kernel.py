@@ -57,6 +57,14 @@ class Net:
         run("ip", "-n", self.guest, "route", "add", "2001:db8::/32", "via", "fd77:2::1")
         run("ip", "-n", self.peer, "route", "add", "10.77.2.0/24", "via", "10.77.1.1")
         run("ip", "-n", self.peer, "route", "add", "fd77:2::/64", "via", "fd77:1::1")
+        self.wait_until_up()
+
+    def wait_until_up(self):
+        """A fresh link needs a while until its IPv6 neighbours answer."""
+        until = time.monotonic() + 20
+        addresses = (LISTED4, LISTED6)
+        while not all(self.out(a) and self.inward(a) and self.through(a) for a in addresses):
+            assert time.monotonic() < until, "the namespaces do not reach each other"
 
     def sysctl(self, ns, *settings):
         run("ip", "netns", "exec", ns, "sysctl", "-qw", *settings)
@@ -472,8 +480,10 @@ def test_growth_restart_and_taking_over(net, engine, write):
         other.do("open drop 7411")
         other.process.stdin.write(f"apply drop={write(base + more)}\n")
         other.process.stdin.flush()
-        time.sleep(kill_after)
-        other.process.kill()
+        try:
+            other.process.wait(timeout=kill_after)
+        except subprocess.TimeoutExpired:
+            other.process.kill()
         other.process.wait()
         assert not net.inward(LISTED4)
     successor = Engine(net)
