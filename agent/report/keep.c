@@ -312,6 +312,9 @@ on_slow(void *arg)
 	int64_t now = loop_now_ms();
 
 	tell_set_aside(keep);
+	/* a delivery met the trouble, and no finding has changed since: try with a small write */
+	if (keep->trouble != 0 && findings_changed(keep->findings) == CHANGE_NONE)
+		note_trouble(keep, meet_sinks(keep));
 	if (now - keep->pruned_ms >= PRUNE_MS)
 		prune(keep);
 	tell_lost(keep);

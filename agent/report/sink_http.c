@@ -45,30 +45,6 @@ again(struct sink_result *result, const char *fmt, ...)
 	va_end(args);
 }
 
-/* Is the URL's host this host?  Names other than localhost are not looked up. */
-static bool
-is_loopback(const char *url)
-{
-	const char *host = strstr(url, "://"), *at, *end;
-	size_t len;
-
-	host = host != NULL ? host + 3 : url;
-	len = strcspn(host, "/?#\\");
-	at = memrchr(host, '@', len);
-	if (at != NULL) {
-		len -= (size_t)(at + 1 - host);
-		host = at + 1;
-	}
-	if (*host == '[')
-		return strncmp(host, "[::1]", 5) == 0;
-	end = memchr(host, ':', len);
-	if (end != NULL)
-		len = (size_t)(end - host);
-	if (len == 9 && strncasecmp(host, "localhost", 9) == 0)
-		return true;
-	return len > 4 && strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len;
-}
-
 /* No header line may be more than one. */
 static char *
 header_line(const char *name, const char *value)
@@ -152,7 +128,10 @@ token_path(const struct conf_sink *conf, char path[static 4096], struct sink_res
 	return true;
 }
 
-/* Read at each try: tokens are rotated under a running agent. */
+/*
+ * Read at each try: tokens are rotated under a running agent.  The config lets
+ * no token go elsewhere in the clear; here that is made certain.
+ */
 static bool
 add_token(struct collector *collector, struct headers *headers, struct sink_result *result)
 {
@@ -356,7 +335,7 @@ http_open(const struct sink_setting *setting)
 		return NULL;
 	collector->conf = conf;
 	collector->secure = strncasecmp(conf->url, "https:", 6) == 0;
-	collector->loopback = is_loopback(conf->url);
+	collector->loopback = conf_url_is_loopback(conf->url);
 	collector->ca_file = conf->ca_file != NULL ? conf->ca_file : setting->ca_file;
 	collector->proxy = conf->proxy != NULL ? conf->proxy : setting->proxy;
 	/* what may go to loopback only must not go through a proxy elsewhere */

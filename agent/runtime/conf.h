@@ -117,6 +117,9 @@ int conf_print(const struct conf *conf, FILE *out);
 
 void conf_free(struct conf *conf);
 
+/* Does this URL name this host, by address or as localhost?  No name is looked up. */
+bool conf_url_is_loopback(const char *url);
+
 /* "90s", "15m", "6h", "90d", "500ms": exactly that.  False: something else, or too large. */
 bool conf_duration_read(const char *text, int64_t *ms);
 

@@ -95,6 +95,4 @@ conf_key_fits(const struct conf_key *key, unsigned int type)
 
 /* The host of a URL, between "://" and the port or path, brackets off.  NULL: malformed. */
 const char *conf_url_host(const char *url, size_t *len);
-bool conf_url_is_loopback(const char *url);
-
 #endif

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reporter as a process: spool, file sink, queries, events, disks that fail."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from reporterlib import (Reporter, file_sink, lines_of, ours, remote_of, spool, until, write_config)
+
+
+@pytest.fixture
+def reporters():
+    started = []
+
+    def start(*args, **kwargs):
+        started.append(Reporter(*args, **kwargs))
+        return started[-1]
+
+    yield start
+    for reporter in started:
+        reporter.close()
+
+
+def test_file_gets_findings_in_sequence(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    for i in range(1, 31):
+        reporter.sighting(f"203.0.113.{i}")
+        reporter.count(f"203.0.113.{i}", i)
+    assert until(lambda: len(lines_of(out)) == 30)
+    assert reporter.stop() == 0
+    findings = lines_of(out)
+    assert [ours(f)["sequence"] for f in findings] == list(range(1, 31))
+    assert {remote_of(f): ours(f)["packetsFromRemote"] for f in findings} == {
+        f"203.0.113.{i}": i for i in range(1, 31)}
+    assert len({ours(f)["spool"] for f in findings}) == 1
+    assert all(f["severity"] == 2 and ours(f)["lists"] == ["abuse"] for f in findings)
+    assert out.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "state/spool.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_restart_neither_doubles_nor_loses(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, file_sink(out))
+    first = reporters(config)
+    first.count("203.0.113.9", 5)
+    assert until(lambda: len(lines_of(out)) == 1)
+    assert first.stop() == 0
+    second = reporters(config)
+    # as the enforcer tells it again, then with more, then in a new epoch
+    second.count("203.0.113.9", 5)
+    second.count("203.0.113.9", 7)
+    second.count("203.0.113.9", 2, epoch=2)
+    finding, = second.findings()
+    assert ours(finding)["packetsFromRemote"] == 9 and finding["service"]["count"] == 1
+    assert second.stop() == 0
+    # the update is due in a quarter of an hour, not now
+    assert len(lines_of(out)) == 1
+    row = spool(tmp_path).execute("SELECT in_packets, active, revision FROM finding").fetchall()
+    assert row == [(9, 1, 1)]
+
+
+def test_torn_line_is_cut_off(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    out.write_text('{"whole":1}\n{"torn":')
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.9", 1)
+    assert until(lambda: out.read_text().count("\n") == 2)
+    assert lines_of(out)[0] == {"whole": 1} and remote_of(lines_of(out)[1]) == "203.0.113.9"
+
+
+def test_file_is_moved_when_full_and_reopened_when_moved(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out, more="max_size = 8K")))
+    for i in range(1, 12):
+        reporter.count(f"203.0.113.{i}", 1)
+        assert until(lambda: reporter.findings(undelivered=1) == [] and len(reporter.findings()) == i)
+    assert (tmp_path / "out.jsonl.1").exists() and out.stat().st_size <= 8192
+    os.rename(out, tmp_path / "moved.jsonl")
+    reporter.count("203.0.113.77", 1)
+    assert until(lambda: [remote_of(f) for f in lines_of(out)] == ["203.0.113.77"])
+
+
+def test_link_in_place_of_the_file_is_refused(tmp_path, reporters):
+    out, target = tmp_path / "out.jsonl", tmp_path / "target"
+    target.write_text("")
+    out.symlink_to(target)
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.9", 1)
+    assert until(lambda: str(out) in reporter.status()[0][0]["error"])
+    assert target.read_text() == ""
+    out.unlink()
+    assert until(lambda: len(lines_of(out)) == 1)
+
+
+def test_event_is_kept_once_and_acknowledged_each_time(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    for _ in range(2):
+        reporter.say("event 17 4 1700000000000 nft flush ruleset")
+        assert reporter.next() == {"kept": 17}
+    reporter.say("event 17 4 1700000000001 another run's event 17")
+    assert reporter.next() == {"kept": 17}
+    assert until(lambda: len(lines_of(out)) == 2)
+    assert reporter.stop() == 0
+    assert [(f["type"], f["severity"], ours(f)["event"]["name"]) for f in lines_of(out)] == [
+        ("DefenseEvasion:EC2/EnforcementRemoved.Custom", 8, "table-restored")] * 2
+
+
+def test_sinks_choose_their_events_and_severities(tmp_path, reporters):
+    wants = {"none": "", "security": "", "all": "", "high": ""}
+    sinks = [file_sink(tmp_path / name, name, "min_severity = 6\nevents = all" if name == "high"
+                       else f"events = {name}") for name in wants]
+    reporter = reporters(write_config(tmp_path, *sinks))
+    reporter.say("event 1 1 1700000000000 severity one", "event 2 4 1700000000000 severity eight")
+    reporter.count("203.0.113.9", 1)
+    reporter.count("203.0.113.10", 1, dropped=0, direction="out", verdict="watched")
+    got = {name: [] for name in wants}
+    expected = {"none": [2, 8], "security": [2, 8, 8], "all": [1, 2, 8, 8], "high": [8, 8]}
+
+    def as_expected():
+        for name in wants:
+            got[name] = sorted(f["severity"] for f in lines_of(tmp_path / name))
+        return got == expected
+    assert until(as_expected), got
+
+
+def test_queries(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    for i in (3, 1, 2):
+        reporter.count(f"203.0.113.{i}", 1)
+        assert until(lambda: f"203.0.113.{i}" in [remote_of(f) for f in reporter.findings()])
+    reporter.count("203.0.113.3", 5)
+    findings = reporter.findings()
+    assert [remote_of(f) for f in findings] == ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+    seen = [f["service"]["eventLastSeen"] for f in findings]
+    assert seen == sorted(seen)
+    # what people see is what there is now, though the update is not due
+    assert ours(findings[2])["packetsFromRemote"] == 5 and "sequence" not in ours(findings[2])
+    assert reporter.findings(since=9999999999999) == []
+    assert until(lambda: reporter.findings(undelivered=1) == [])
+    shown, = reporter.show(findings[0]["id"])
+    assert shown["finding"] == findings[0]
+    delivery, = shown["deliveries"]
+    assert (delivery["sink"], delivery["state"], delivery["attempts"]) == ("lines", "delivered", 1)
+    assert reporter.show("0" * 32) == -2
+
+
+def test_other_hosts_spool_is_set_aside(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, file_sink(out))
+    first = reporters(config, host="i-0first")
+    first.count("203.0.113.9", 1)
+    assert until(lambda: len(lines_of(out)) == 1)
+    assert first.stop() == 0
+    second = reporters(config, host="i-0clone")
+    second.count("203.0.113.9", 1)
+    assert until(lambda: len(lines_of(out)) == 2)
+    assert second.stop() == 0
+    before, after = lines_of(out)
+    assert ours(after)["sequence"] == 1 and ours(before)["spool"] != ours(after)["spool"]
+    assert before["id"] != after["id"]
+    aside, = [p for p in (tmp_path / "state").iterdir() if p.name.startswith("spool.db.other-host-")]
+    assert subprocess.run(["sqlite3", aside, "SELECT value FROM meta WHERE key = 'host_id'"], capture_output=True,
+                          text=True, check=True).stdout == "i-0first\n"
+
+
+@pytest.mark.parametrize("damage", ["garbage", "middle"])
+def test_damaged_spool_is_set_aside_and_told(tmp_path, reporters, damage):
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, file_sink(out))
+    first = reporters(config)
+    for i in range(1, 40):
+        first.count(f"203.0.113.{i}", 1)
+    assert until(lambda: len(lines_of(out)) == 39)
+    assert first.stop() == 0
+    file = tmp_path / "state/spool.db"
+    data = file.read_bytes()
+    file.write_bytes(b"no database" * 1000 if damage == "garbage" else
+                     data[:8192] + os.urandom(len(data) - 16384) + data[-8192:])
+    second = reporters(config)
+    second.count("203.0.113.99", 1)
+    assert until(lambda: len(lines_of(out)) == 41)
+    assert second.stop() == 0
+    last = lines_of(out)[39:]
+    assert sorted(ours(f)["sequence"] for f in last) == [1, 2]
+    assert {f["type"] for f in last} == {"Policy:EC2/ReportsLost.Custom",
+                                         "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"}
+    assert any(p.name.startswith("spool.db.damaged-") for p in (tmp_path / "state").iterdir())
+    assert any("set aside" in line for line in second.log)
+
+
+def test_without_state_dir_findings_still_go_out(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, file_sink(out))
+    (tmp_path / "state").rmdir()
+    reporter = reporters(config)
+    reporter.count("203.0.113.9", 1)
+    reporter.say("event 17 4 1700000000000 only in memory")
+    assert until(lambda: len(lines_of(out)) == 2)
+    _, status = reporter.status()
+    assert status["spoolOk"] == 0 and "spool.db" in status["warning"]
+    # it was not acknowledged: what is in memory only is not kept
+    reporter.say("status")
+    while "live" not in (line := reporter.next()):
+        assert "kept" not in line
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k,mode=700", "tmpfs", state], check=True)
+    yield state
+    subprocess.run(["umount", "-l", state], check=True)
+
+
+def test_full_disk_is_said_and_survived(tmp_path, small_disk, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.1", 1)
+    assert until(lambda: len(lines_of(out)) == 1)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+    for i in range(2, 60):
+        reporter.count(f"203.0.113.{i}", i)
+    assert until(lambda: reporter.status()[1]["spoolOk"] == 0)
+    assert "spool.db" in reporter.status()[1]["warning"]
+    filler.unlink()
+    assert until(lambda: len(lines_of(out)) == 59, 20)
+    assert until(lambda: reporter.status()[1]["spoolOk"] == 1)
+    assert {remote_of(f): ours(f)["packetsFromRemote"] for f in lines_of(out)} == {
+        f"203.0.113.{i}": i for i in range(1, 60)}
+    assert [ours(f)["sequence"] for f in lines_of(out)] == list(range(1, 60))
+
+
+def test_full_spool_drops_the_oldest_and_says_so(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    dead = "[sink dead]\ntype = http\nurl = http://127.0.0.1:9/\n"
+    reporter = reporters(write_config(tmp_path, dead, file_sink(out), agent="spool_max = 1M\nmax_findings = 5000"))
+    n = 0
+    while n < 3000 and reporter.status()[1]["lost"] == 0:
+        for _ in range(100):
+            n += 1
+            reporter.say(f"count 198.18.{n // 250}.{n % 250 + 1} 198.18.{n // 250}.{n % 250 + 1} in dropped 1 1 60 1")
+        reporter.say(f"event {n} 4 170000000{n:04d} something")
+        assert until(lambda: reporter.status()[1]["live"] >= n)
+    assert reporter.status()[1]["lost"] > 0, n
+    assert until(lambda: any(f["type"] == "Policy:EC2/ReportsLost.Custom" for f in lines_of(out)))
+    lost = next(f for f in lines_of(out) if f["type"] == "Policy:EC2/ReportsLost.Custom")
+    assert "spool_max" in ours(lost)["event"]["reason"]
+    assert (tmp_path / "state/spool.db").stat().st_size <= 1 << 20
+    assert reporter.stop() == 0
+
+
+def test_more_findings_than_may_live_are_told_as_lost(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out), agent="max_findings = 10"))
+    for i in range(1, 16):
+        reporter.sighting(f"203.0.113.{i}")
+    assert until(lambda: any("max_findings" in json.dumps(f) for f in lines_of(out)))
+    _, status = reporter.status()
+    assert status["live"] == 10 and status["lost"] == 5
+
+
+def test_no_capabilities_and_a_changed_host_id(tmp_path, reporters):
+    reporter = reporters(write_config(tmp_path))
+    reporter.status()
+    proc = dict(line.split(":\t") for line in open(f"/proc/{reporter.pid}/status").read().splitlines() if ":\t" in line)
+    assert {proc[k] for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert proc["NoNewPrivs"] == "1"
+    reporter.say("facts i-0other")
+    while "exit" not in (line := reporter.next()):
+        pass
+    assert line["exit"] == 75

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The spool: rows that come back as they went in, sequences, bounds in time. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "report/spool.h"
+#include "threatlistd/log.h"
+
+#define NOW	INT64_C(1700000000000)
+#define DAY	(INT64_C(24) * 3600 * 1000)
+
+struct box {
+	char dir[64];
+	struct spool_conf conf;
+	struct spool_opened opened;
+	struct spool *spool;
+};
+
+static void
+open_again(struct box *box)
+{
+	spool_free(box->spool);
+	box->spool = NULL;
+	assert_int_equal(spool_open(&box->spool, &box->conf, NOW, &box->opened), 0);
+}
+
+static void
+open_box(struct box *box)
+{
+	memset(box, 0, sizeof(*box));
+	snprintf(box->dir, sizeof(box->dir), "/tmp/threatlistd-spool-XXXXXX");
+	assert_non_null(mkdtemp(box->dir));
+	box->conf = (struct spool_conf){ .dir = box->dir, .host_id = "i-0abc",
+		.max_bytes = 16 << 20, .history_ms = 90 * DAY };
+	open_again(box);
+	assert_false(box->opened.memory);
+}
+
+static void
+close_box(struct box *box)
+{
+	static const char *const names[] = { "spool.db", "spool.db-wal", "spool.db-shm" };
+	char path[128];
+	size_t i;
+
+	spool_free(box->spool);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", box->dir, names[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(box->dir), 0);
+}
+
+static struct finding
+finding_with(const char *remote, bool aggregated)
+{
+	struct finding finding;
+	struct range range;
+	unsigned int notes = 0;
+
+	assert_null(range_parse(&range, remote, strlen(remote), &notes));
+	finding_init(&finding, &range, aggregated, FLOW_OUTBOUND, NOW);
+	finding_id(finding.id, "i-0abc", FINDING_TYPE, &range, aggregated, FLOW_OUTBOUND);
+	finding.first_ms = NOW;
+	finding.last_ms = NOW + 5;
+	finding.active = true;
+	return finding;
+}
+
+static void
+save(struct box *box, const struct finding *finding, const char *body)
+{
+	assert_int_equal(spool_begin(box->spool), 0);
+	assert_int_equal(spool_save_finding(box->spool, finding, body), 0);
+	assert_int_equal(spool_commit(box->spool), 0);
+}
+
+static void
+assert_same(const struct finding *a, const struct finding *b)
+{
+	struct finding left = *a, right = *b;
+
+	if (a->lists != NULL || b->lists != NULL)
+		assert_string_equal(a->lists, b->lists);
+	left.lists = right.lists = NULL;
+	assert_memory_equal(&left.remote, &right.remote, sizeof(left.remote));
+	assert_memory_equal(&left.entry, &right.entry, sizeof(left.entry));
+	assert_memory_equal(&left.packet.local, &right.packet.local, sizeof(left.packet.local));
+	assert_int_equal(left.packet.local_port, right.packet.local_port);
+	assert_int_equal(left.packet.remote_port, right.packet.remote_port);
+	assert_int_equal(left.packet.has_ports, right.packet.has_ports);
+	assert_int_equal(left.packet.proto, right.packet.proto);
+	assert_memory_equal(left.local_ports.port, right.local_ports.port,
+	    sizeof(left.local_ports.port));
+	assert_int_equal(left.local_ports.n, right.local_ports.n);
+	assert_int_equal(left.local_ports.more, right.local_ports.more);
+	assert_int_equal(left.remote_ports.n, right.remote_ports.n);
+	assert_memory_equal(left.protos, right.protos, sizeof(left.protos));
+	assert_memory_equal(&left.in, &right.in, sizeof(left.in));
+	assert_memory_equal(&left.out, &right.out, sizeof(left.out));
+	assert_string_equal(left.id, right.id);
+	assert_int_equal(left.aggregated, right.aggregated);
+	assert_int_equal(left.direction, right.direction);
+	assert_int_equal(left.action, right.action);
+	assert_int_equal(left.verdict, right.verdict);
+	assert_int_equal(left.approximate, right.approximate);
+	assert_int_equal(left.active, right.active);
+	assert_int_equal(left.blocked, right.blocked);
+	assert_int_equal(left.severity, right.severity);
+	assert_int_equal(left.uid, right.uid);
+	assert_int_equal(left.gid, right.gid);
+	assert_int_equal(left.told_packets, right.told_packets);
+	assert_int_equal(left.told_dropped, right.told_dropped);
+	assert_int_equal(left.created_ms, right.created_ms);
+	assert_int_equal(left.updated_ms, right.updated_ms);
+	assert_int_equal(left.first_ms, right.first_ms);
+	assert_int_equal(left.last_ms, right.last_ms);
+	assert_int_equal(left.revision, right.revision);
+	assert_int_equal(left.count, right.count);
+}
+
+static void
+comes_back(struct box *box, const struct finding *finding)
+{
+	struct finding found;
+
+	memset(&found, 0, sizeof(found));
+	save(box, finding, NULL);
+	assert_true(spool_finding(box->spool, finding->id, &found));
+	assert_same(finding, &found);
+	finding_fini(&found);
+}
+
+static void
+findings_come_back_whole(void **state)
+{
+	struct finding plain = finding_with("203.0.113.9", false);
+	struct finding entry = finding_with("2001:db8::/32", true);
+	struct finding span = finding_with("203.0.113.5-203.0.113.77", true);
+	struct box box;
+	unsigned int i;
+
+	open_box(&box);
+	comes_back(&box, &plain);
+	comes_back(&box, &span);
+	finding_set_lists(&entry, "one\ntwo, with a comma\n");
+	assert_null(addr_parse(&entry.packet.local, "fe80::1", 7));
+	entry.packet.has_ports = true;
+	entry.packet.local_port = 65535;
+	entry.packet.proto = 255;
+	entry.protos[0] = 1 | UINT64_C(1) << 6;
+	entry.protos[3] = UINT64_C(1) << 63;
+	for (i = 0; i < FINDING_PORTS; i++)
+		entry.local_ports.port[i] = (uint16_t)(65535 - i);
+	entry.local_ports.n = FINDING_PORTS;
+	entry.local_ports.more = true;
+	entry.remote_ports.n = 1;
+	entry.in = (struct traffic){ INT64_MAX - 4, 2, 3 };
+	entry.out = (struct traffic){ 4, 5, 6 };
+	entry.uid = 0;
+	entry.approximate = true;
+	entry.verdict = VERDICT_PROTECTED;
+	entry.action = LIST_REJECT;
+	comes_back(&box, &entry);
+	finding_accept(&entry, NOW + 10);
+	comes_back(&box, &entry);
+	finding_fini(&entry);
+	close_box(&box);
+}
+
+static void
+counters_come_back(void **state)
+{
+	struct finding finding = finding_with("203.0.113.9", false);
+	struct counter counter = { .remote = finding.remote, .dir = DIR_OUT, .epoch = UINT64_MAX,
+		.value = { 1, 2, 3 }, .last_ms = NOW };
+	struct counter found = { .remote = finding.remote, .dir = DIR_OUT };
+	struct counter other = { .remote = finding.remote, .dir = DIR_IN };
+	struct box box;
+
+	open_box(&box);
+	assert_int_equal(spool_save_counter(box.spool, &counter), 0);
+	open_again(&box);
+	assert_true(spool_counter(box.spool, &found));
+	assert_true(found.known);
+	assert_true(found.epoch == UINT64_MAX);
+	assert_memory_equal(&found.value, &counter.value, sizeof(found.value));
+	assert_false(spool_counter(box.spool, &other));
+	/* an entry of one address is not that address */
+	other.dir = DIR_OUT;
+	other.aggregated = true;
+	assert_false(spool_counter(box.spool, &other));
+	close_box(&box);
+}
+
+/* n told findings that the sink wants. */
+static void
+want_some(struct box *box, int64_t row, unsigned int first, unsigned int n)
+{
+	struct finding finding;
+	char remote[32], body[64];
+	unsigned int i;
+
+	for (i = first; i < first + n; i++) {
+		snprintf(remote, sizeof(remote), "203.0.113.%u", i);
+		snprintf(body, sizeof(body), "{\"n\":%u,\"sequence\":\001,\"spool\":1}", i);
+		finding = finding_with(remote, false);
+		finding_accept(&finding, NOW + i);
+		save(box, &finding, body);
+		assert_int_equal(spool_want(box->spool, row, finding.id, NOW + i), 0);
+	}
+}
+
+static void
+expect_waiting(struct box *box, int64_t row, unsigned int max, uint64_t first, unsigned int n)
+{
+	struct spool_body *bodies;
+	char text[64];
+	unsigned int got, i;
+
+	assert_int_equal(spool_waiting(box->spool, row, max, SIZE_MAX, &bodies, &got), 0);
+	assert_int_equal(got, n);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(bodies[i].sequence, first + i);
+		snprintf(text, sizeof(text), "\"sequence\":%llu,", (unsigned long long)first + i);
+		assert_non_null(strstr(bodies[i].text, text));
+		assert_int_equal(bodies[i].size, strlen(bodies[i].text));
+	}
+	spool_bodies_free(bodies, got);
+}
+
+static void
+sequences_are_contiguous(void **state)
+{
+	struct spool_sink sink;
+	struct box box;
+	unsigned int n;
+
+	open_box(&box);
+	assert_int_equal(spool_sink(box.spool, "collector", NOW, &sink), 0);
+	want_some(&box, sink.row, 1, 7);
+	want_some(&box, sink.row, 1, 7);	/* once more: one mark a finding */
+	assert_int_equal(spool_freeze(box.spool, sink.row, 5, NOW, &n), 0);
+	assert_int_equal(n, 5);
+	/* nothing more is frozen while these wait, also after a restart */
+	open_again(&box);
+	assert_int_equal(spool_freeze(box.spool, sink.row, 5, NOW, &n), 0);
+	assert_int_equal(n, 5);
+	expect_waiting(&box, sink.row, 9, 1, 5);
+	expect_waiting(&box, sink.row, 2, 1, 2);
+	/* a refused one in the middle parts the rest */
+	assert_int_equal(spool_refused(box.spool, sink.row, 3, NOW, "no"), 0);
+	expect_waiting(&box, sink.row, 9, 1, 2);
+	assert_int_equal(spool_delivered(box.spool, sink.row, 1, 2, NOW), 0);
+	expect_waiting(&box, sink.row, 9, 4, 2);
+	assert_int_equal(spool_delivered(box.spool, sink.row, 4, 5, NOW), 0);
+	assert_int_equal(spool_freeze(box.spool, sink.row, 5, NOW, &n), 0);
+	expect_waiting(&box, sink.row, 9, 6, 2);
+	assert_int_equal(spool_sink_stat(box.spool, sink.row, &sink), 0);
+	assert_int_equal(sink.sequence, 7);
+	assert_int_equal(sink.pending, 2);
+	assert_int_equal(sink.refused, 1);
+	close_box(&box);
+}
+
+static void
+history_goes_but_not_what_waits(void **state)
+{
+	struct finding old = finding_with("203.0.113.1", false);
+	struct finding wanted = finding_with("203.0.113.2", false), found;
+	struct spool_sink sink, gone;
+	struct box box;
+	uint64_t lost;
+
+	open_box(&box);
+	assert_int_equal(spool_sink(box.spool, "here", NOW + 100 * DAY, &sink), 0);
+	assert_int_equal(spool_sink(box.spool, "gone", NOW, &gone), 0);
+	finding_accept(&old, NOW);
+	finding_accept(&wanted, NOW);
+	save(&box, &old, "{}");
+	save(&box, &wanted, "{}");
+	assert_int_equal(spool_want(box.spool, gone.row, old.id, NOW), 0);
+	assert_int_equal(spool_want(box.spool, sink.row, wanted.id, NOW), 0);
+	memset(&found, 0, sizeof(found));
+	assert_int_equal(spool_prune(box.spool, NOW + 89 * DAY, &lost), 0);
+	assert_true(spool_finding(box.spool, old.id, &found));
+	assert_int_equal(spool_prune(box.spool, NOW + 91 * DAY, &lost), 0);
+	assert_false(spool_finding(box.spool, old.id, &found));
+	assert_true(spool_finding(box.spool, wanted.id, &found));
+	assert_int_equal(lost, 0);
+	finding_fini(&found);
+	close_box(&box);
+}
+
+static void
+newer_spool_is_set_aside(void **state)
+{
+	char command[256];
+	struct box box;
+
+	open_box(&box);
+	spool_free(box.spool);
+	box.spool = NULL;
+	snprintf(command, sizeof(command), "sqlite3 %s/spool.db 'PRAGMA user_version = 999'",
+	    box.dir);
+	assert_int_equal(system(command), 0);
+	open_again(&box);
+	assert_true(box.opened.damaged);
+	assert_non_null(strstr(box.opened.reason, "999"));
+	snprintf(command, sizeof(command), "rm %s/spool.db.damaged-*", box.dir);
+	assert_int_equal(system(command), 0);
+	close_box(&box);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(findings_come_back_whole),
+		cmocka_unit_test(counters_come_back),
+		cmocka_unit_test(sequences_are_contiguous),
+		cmocka_unit_test(history_goes_but_not_what_waits),
+		cmocka_unit_test(newer_spool_is_set_aside),
+	};
+
+	log_init("test", LOG_STYLE_SILENT);
+	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}
