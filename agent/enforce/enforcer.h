@@ -39,14 +39,22 @@ struct overflow {
 	int64_t grown_ms;	/* loop_now_ms, 0: never */
 };
 
+/* What the table's few counters said before the last whole reading of its many elements. */
+struct last_reading {
+	bool whole;		/* nothing of it has to be read once more */
+	uint64_t table_epoch, packets;
+	int64_t begun_ms;	/* loop_now_ms */
+};
+
 struct sweep {
 	struct loop_timer *timer;
 	struct ledger_file file;
 	struct overflow overflow;
+	struct last_reading last;
 	struct log_limit failed, refused;
 	int64_t changed_ms;	/* loop_now_ms of the last reading that changed anything */
 	int64_t tidied_ms;
-	uint64_t changes;	/* bookings of the reading that goes on */
+	uint64_t changes, misfits;	/* bookings, and refused ones, of the reading that goes on */
 	uint8_t mode;		/* enum enforce_mode of the table in this reading */
 	int64_t wall_ms;	/* of this reading */
 };

@@ -362,21 +362,26 @@ refuse:
 	return false;
 }
 
-void
+uint32_t
 ledger_end(struct ledger *ledger)
 {
 	struct rows *rows = &ledger->rows;
-	uint32_t i;
+	uint32_t missing = 0, missed, i;
 
 	for (i = rows->header->nelements; i-- > 0; ) {
-		if (rows->elements[i].used == 0 ||
-		    ledger->reading - ledger->last_reading[i] < LEDGER_MISSES)
+		missed = ledger->reading - ledger->last_reading[i];
+		if (rows->elements[i].used == 0 || missed == 0)
 			continue;
+		if (missed < LEDGER_MISSES) {
+			missing++;
+			continue;
+		}
 		ledger->references[rows->elements[i].key]--;
 		rows_drop_element(rows, i);
 		ledger->elements--;
 	}
 	ledger->inherits = false;
+	return missing;
 }
 
 void

@@ -78,7 +78,8 @@ bool ledger_changed(struct ledger *ledger, const struct addr *remote, uint8_t di
     uint64_t packets, uint64_t bytes);
 /* false: no room; the next reading finds the element changed again. */
 bool ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t now_ms);
-void ledger_end(struct ledger *ledger);
+/* How many elements were missed and have not expired yet: some more readings will tell. */
+uint32_t ledger_end(struct ledger *ledger);
 
 /* The table goes by our own hand and was read to its end. */
 void ledger_closed(struct ledger *ledger);

@@ -17,7 +17,7 @@
 
 struct fake {
 	int open_error, apply_error, purge_error;	/* given by the next calls */
-	unsigned int opened, applied, purged, panicked, resumed, protected;
+	unsigned int readings, opened, applied, purged, panicked, resumed, protected;
 	struct enforce_conf conf;
 	struct enforce_stat stat;
 	size_t ranges;		/* of the list in force */
@@ -168,6 +168,7 @@ enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
 {
 	size_t i;
 
+	fake.readings++;
 	for (i = 0; i < fake.nseen; i++)
 		each(&fake.seen[i], arg);
 	return 0;
@@ -193,7 +194,11 @@ enforce_watch(struct enforce *enforce, struct enforce_change_info *info)
 int
 enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_error *err)
 {
+	size_t i;
+
 	*stat = fake.stat;
+	for (i = 0; i < fake.nseen; i++)
+		stat->watched_packets += fake.seen[i].packets;
 	return 0;
 }
 

@@ -24,6 +24,32 @@ counts_are_told_within_a_second(void **state)
 	assert_int_equal(desk.counts[0].packets, 7);
 }
 
+/* Without a packet the elements are left alone, until one may have expired. */
+static void
+quiet_tables_are_not_read_again_and_again(void **state)
+{
+	unsigned int before;
+
+	in_force("198.51.100.0/24");
+	count_packets("198.51.100.7", DIR_IN, 5);
+	assert_true(run(got_counts));
+	assert_false(run_for(never, 700));
+	before = fake.readings;
+	assert_false(run_for(never, 1500));
+	assert_int_equal(fake.readings, before);
+	desk.told = 0;
+	count_packets("198.51.100.7", DIR_IN, 2);
+	assert_true(run_for(got_counts, 1000));
+	assert_int_equal(desk.counts[0].packets, 7);
+	/* one is gone: it is asked for until that is sure */
+	count_packets("198.51.100.8", DIR_IN, 1);
+	fake.seen[0] = fake.seen[1];
+	fake.nseen = 1;
+	before = fake.readings;
+	assert_false(run_for(never, 3000));
+	assert_in_range(fake.readings, before + LEDGER_MISSES, before + LEDGER_MISSES + 2);
+}
+
 static void
 verdicts_follow_sets_action_and_mode(void **state)
 {
@@ -180,6 +206,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DESK_TEST(counts_are_told_within_a_second),
+		DESK_TEST(quiet_tables_are_not_read_again_and_again),
 		DESK_TEST(verdicts_follow_sets_action_and_mode),
 		DESK_TEST(a_change_books_what_came_before_it),
 		DESK_TEST(a_restart_goes_on_counting),
