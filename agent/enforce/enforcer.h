@@ -54,7 +54,7 @@ struct sweep {
 	struct log_limit failed, refused;
 	int64_t changed_ms;	/* loop_now_ms of the last reading that changed anything */
 	int64_t tidied_ms;
-	uint64_t changes, misfits;	/* bookings, and refused ones, of the reading that goes on */
+	uint64_t changes, misfits;	/* bookings of this reading, and refused ones */
 	uint8_t mode;		/* enum enforce_mode of the table in this reading */
 	int64_t wall_ms;	/* of this reading */
 };

@@ -54,7 +54,7 @@ verdict_of(const struct enforcer *enforcer, const struct enforce_seen *seen, uin
 	    VERDICT_DROPPED;
 }
 
-/* A remote that no list in hand names keeps what was known of it; of a stranger nothing is claimed. */
+/* Off the lists a remote keeps what was known of it; of a stranger nothing is claimed. */
 static void
 label_of(const struct enforcer *enforcer, const struct enforce_seen *seen,
     struct ledger_label *label)

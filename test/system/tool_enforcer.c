@@ -57,7 +57,8 @@ on_message(const struct message *message, int *fd, void *arg)
 
 	switch (message->type) {
 	case MSG_APPLIED:
-		printf("{\"type\":\"applied\",\"generation\":%llu,\"error\":%d,\"reason\":\"%s\"}\n",
+		printf("{\"type\":\"applied\",\"generation\":%llu,\"error\":%d,"
+		    "\"reason\":\"%s\"}\n",
 		    (unsigned long long)message->u.applied.generation,
 		    message->u.applied.error, message->u.applied.reason);
 		break;
@@ -233,7 +234,8 @@ obey(struct parent *parent, char *line)
 		send_order(parent, ORDER_RESUME, "drop");
 	} else if (strcmp(line, "purge") == 0) {
 		send_order(parent, ORDER_PURGE, "drop");
-	} else if (strcmp(line, "list") == 0 && sscanf(rest, "%4095s %llu", word, &generation) == 2) {
+	} else if (strcmp(line, "list") == 0 &&
+	    sscanf(rest, "%4095s %llu", word, &generation) == 2) {
 		send_list(parent, word, generation);
 	} else {
 		message.type = strcmp(line, "recount") == 0 ? MSG_RECOUNT :
