@@ -54,7 +54,8 @@ guard_settled(struct enforcer *enforcer)
 		guard->restored_ms = loop_now_ms();
 		guard->restores++;
 		snprintf(reason, sizeof(reason),
-		    "%.63s was removed or changed, restored after %lld ms", guard->damage.what, (long long)(guard->restored_ms - guard->damaged_ms));
+		    "%.63s was removed or changed, restored after %lld ms", guard->damage.what,
+		    (long long)(guard->restored_ms - guard->damaged_ms));
 		log_warn("table restored what=\"%s\" pid=%u program=\"%s\" took_ms=%lld",
 		    guard->damage.what, guard->damage.pid, guard->damage.program,
 		    (long long)(guard->restored_ms - guard->damaged_ms));
