@@ -1,14 +1,538 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The parent: reads the config, wires the roles, obeys signals. */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lock.h"
+#include "roles.h"
+#include "runtime/hostid.h"
+#include "runtime/notify.h"
+#include "runtime/sandbox.h"
+#include "table.h"
+#include "threatlistd/log.h"
+
+#define CONF_PATH	"/etc/threatlistd/threatlistd.conf"
+#define CAP_NET_ADMIN_NUMBER	12	/* capabilities(7) */
+#define CAP_NET_RAW_NUMBER	13
+
+struct options {
+	const char *conf_path, *role, *table;
+	bool check, print, person;
+};
+
+uint8_t
+agent_mode(const struct agent *agent)
+{
+	const struct state *state = &agent->state;
+
+	if (state->has_mode && state->conf_mode == agent->conf->enforce.mode)
+		return state->mode;
+	return agent->conf->enforce.mode;
+}
+
+/* The config as the roles get it: normal form, with the mode that is in force. */
+static int
+conf_memfd(struct agent *agent)
+{
+	uint8_t configured = agent->conf->enforce.mode;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out;
+	int fd;
+
+	out = open_memstream(&text, &size);
+	if (out == NULL)
+		return -errno;
+	agent->conf->enforce.mode = agent_mode(agent);
+	conf_print(agent->conf, out);
+	agent->conf->enforce.mode = configured;
+	if (fclose(out) != 0)
+		fd = -errno;
+	else
+		fd = memfd_with("threatlistd-conf", text, size);
+	free(text);
+	return fd;
+}
+
+static int
+renew_conf_fd(struct agent *agent)
+{
+	int fd = conf_memfd(agent);
+
+	if (fd < 0) {
+		log_error("config not passed on error=\"%s\"", strerror(-fd));
+		return fd;
+	}
+	if (agent->conf_fd >= 0)
+		close(agent->conf_fd);
+	agent->conf_fd = fd;
+	return 0;
+}
+
+static void
+raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char *by)
+{
+	struct event event;
+
+	event_init(&event, order == ORDER_PANIC ? EVENT_PANIC : order == ORDER_RESUME ?
+	    EVENT_RESUME : EVENT_MODE_CHANGED, by);
+	if (order == ORDER_PURGE)
+		snprintf(event.reason, sizeof(event.reason), "purged: the table was removed");
+	else if (order == ORDER_MODE)
+		snprintf(event.reason, sizeof(event.reason), "mode %s, before %s",
+		    agent_mode(agent) == ENFORCE_DROP ? "drop" : "watch",
+		    before == ENFORCE_DROP ? "drop" : before == ENFORCE_WATCH ? "watch" : "off");
+	events_raise(agent->events, &event);
+}
+
+int
+agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by, uint64_t token)
+{
+	struct message message = { .type = MSG_MODE };
+	struct state *state = &agent->state;
+	uint8_t before = agent_mode(agent);
+	int rc;
+
+	switch (order) {
+	case ORDER_PANIC:
+		state->panic = true;
+		break;
+	case ORDER_PURGE:
+		state->purged = true;
+		break;
+	case ORDER_RESUME:
+		state->panic = state->purged = false;
+		break;
+	default:
+		state->has_mode = true;
+		state->mode = mode;
+		state->conf_mode = agent->conf->enforce.mode;
+		state->purged = false;
+		break;
+	}
+	renew_conf_fd(agent);
+	/* lifting comes first; a disk that is slow or full must not delay it */
+	message.u.mode.token = token;
+	message.u.mode.order = order;
+	message.u.mode.mode = agent_mode(agent);
+	role_send(agent->roles[ROLE_ENFORCER], &message, -1);
+	rc = state_store(state, agent->conf->agent.state_dir);
+	if (rc != 0)
+		log_error("order not kept path=%s error=\"%s\"", agent->conf->agent.state_dir,
+		    strerror(-rc));
+	raise_mode_event(agent, order, before, by);
+	return rc;
+}
+
+void
+agent_set_facts(struct agent *agent, const struct host_facts *facts)
+{
+	struct message message = { .type = MSG_FACTS };
+	int i;
+
+	host_facts_merge(&agent->facts, facts, agent->conf);
+	message.u.facts = agent->facts;
+	for (i = 0; i < ROLE_LASTING; i++)
+		role_send(agent->roles[i], &message, -1);
+}
+
+/* Directories must not move under a running agent: locks and sockets are in them. */
+static bool
+same_dirs(const struct conf *a, const struct conf *b)
+{
+	return strcmp(a->agent.state_dir, b->agent.state_dir) == 0 &&
+	    strcmp(a->agent.run_dir, b->agent.run_dir) == 0;
+}
+
+static void
+reload(struct agent *agent)
+{
+	struct conf *old = agent->conf, *fresh;
+	struct conf_error error;
+	int i;
+
+	notify_send("RELOADING=1");
+	if (conf_load(&fresh, agent->conf_path, &error) != 0) {
+		log_error("config not reloaded error=\"%s\"; the one before stays", error.text);
+		notify_send("READY=1");
+		return;
+	}
+	if (!same_dirs(old, fresh)) {
+		log_error("config not reloaded error=\"state_dir and run_dir cannot change while "
+		    "the agent runs: restart it\"; the one before stays");
+		conf_free(fresh);
+		notify_send("READY=1");
+		return;
+	}
+	agent->conf = fresh;
+	if (renew_conf_fd(agent) != 0 || sources_configure(agent->sources) != 0) {
+		agent->conf = old;
+		conf_free(fresh);
+		notify_send("READY=1");
+		return;
+	}
+	conf_free(old);
+	for (i = 0; i < ROLE_LASTING; i++)
+		role_restart(agent->roles[i]);
+	sources_unite(agent->sources);
+	sources_refresh(agent->sources, NULL);
+	log_notice("config reloaded path=%s", agent->conf_path);
+	notify_send("READY=1");
+}
+
+static void
+on_hup(int signo, void *arg)
+{
+	reload(arg);
+}
+
+/* The reporter goes last: what the others say in ending is still spooled. */
+static void
+go_on_stopping(struct agent *agent)
+{
+	if (role_running(agent->roles[ROLE_ENFORCER]) || role_running(agent->roles[ROLE_SENSOR]))
+		return;
+	if (role_running(agent->roles[ROLE_REPORTER]))
+		role_stop(agent->roles[ROLE_REPORTER]);
+	else if (roles_stopped(agent))
+		loop_stop(agent->loop);
+}
+
+static void
+on_term(int signo, void *arg)
+{
+	struct agent *agent = arg;
+
+	if (agent->stopping)
+		return;
+	agent->stopping = true;
+	log_notice("ending signal=%d", signo);
+	notify_send("STOPPING=1");
+	role_kill(agent->roles[ROLE_FEED], SIGKILL);
+	role_stop(agent->roles[ROLE_SENSOR]);
+	role_stop(agent->roles[ROLE_ENFORCER]);
+	go_on_stopping(agent);
+}
+
+static void
+on_child(int signo, void *arg)
+{
+	struct agent *agent = arg;
+
+	roles_reap(agent);
+	if (agent->stopping)
+		go_on_stopping(agent);
+}
+
+struct watchdog {
+	struct agent *agent;
+	struct loop_timer *timer;
+};
+
+/* Sent from the loop, after its work: a loop that hangs sends nothing. */
+static void
+on_watchdog(void *arg)
+{
+	struct watchdog *watchdog = arg;
+
+	notify_send("WATCHDOG=1");
+	loop_timer_start(watchdog->agent->loop, watchdog->timer, notify_watchdog_ms());
+}
+
+static int
+listen_to_signals(struct agent *agent)
+{
+	int rc;
+
+	signal(SIGPIPE, SIG_IGN);
+	rc = loop_add_signal(agent->loop, SIGHUP, on_hup, agent);
+	if (rc == 0)
+		rc = loop_add_signal(agent->loop, SIGTERM, on_term, agent);
+	if (rc == 0)
+		rc = loop_add_signal(agent->loop, SIGINT, on_term, agent);
+	if (rc == 0)
+		rc = loop_add_signal(agent->loop, SIGCHLD, on_child, agent);
+	return rc;
+}
+
+static int
+start(struct agent *agent)
+{
+	int i;
+
+	agent->loop = loop_new();
+	if (agent->loop == NULL)
+		return -errno;
+	agent->events = events_new(agent);
+	agent->sources = sources_new(agent);
+	agent->status = status_new(agent);
+	if (agent->events == NULL || agent->sources == NULL || agent->status == NULL)
+		return -ENOMEM;
+	for (i = 0; i < ROLE_END; i++) {
+		agent->roles[i] = role_new(agent, (enum role_kind)i);
+		if (agent->roles[i] == NULL)
+			return -ENOMEM;
+	}
+	agent->control = control_new(agent);
+	if (agent->control == NULL)
+		return -EIO;
+	if (renew_conf_fd(agent) != 0 || sources_configure(agent->sources) != 0)
+		return -ENOMEM;
+	return listen_to_signals(agent);
+}
+
+static int
+run(struct agent *agent)
+{
+	struct watchdog watchdog = { .agent = agent };
+	int i, rc;
+
+	rc = start(agent);
+	if (rc != 0)
+		goto out;
+	for (i = 0; i < ROLE_LASTING; i++)
+		role_start(agent->roles[i]);
+	sources_unite(agent->sources);
+	if (notify_watchdog_ms() > 0) {
+		watchdog.timer = loop_timer_new(agent->loop, on_watchdog, &watchdog);
+		if (watchdog.timer != NULL)
+			on_watchdog(&watchdog);
+	}
+	if (sources_list(agent->sources) == NULL)
+		agent_ready(agent);
+	rc = loop_run(agent->loop);
+	log_notice("ended");
+out:
+	if (rc != 0)
+		log_error("not started error=\"%s\"", strerror(-rc));
+	control_free(agent->control);
+	sources_free(agent->sources);
+	status_free(agent->status);
+	events_free(agent->events);
+	for (i = 0; i < ROLE_END; i++)
+		role_free(agent->roles[i]);
+	loop_free(agent->loop);
+	return rc == 0 ? 0 : 1;
+}
+
+void
+agent_ready(struct agent *agent)
+{
+	char text[160];
+
+	if (agent->ready)
+		return;
+	agent->ready = true;
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=mode %s, %zu sources",
+	    agent_mode(agent) == ENFORCE_DROP ? "drop" : agent_mode(agent) == ENFORCE_WATCH ?
+	    "watch" : "off", agent->conf->nsources);
+	notify_send(text);
+	log_notice("ready mode=%s sources=%zu sinks=%zu host=%s",
+	    agent_mode(agent) == ENFORCE_DROP ? "drop" : agent_mode(agent) == ENFORCE_WATCH ?
+	    "watch" : "off", agent->conf->nsources, agent->conf->nsinks, agent->facts.host_id);
+}
+
+/* Says what is missing before anything is touched.  An exit code, 0: go on. */
+static int
+check_rights(const struct conf *conf)
+{
+	bool admin = sandbox_has_capability(CAP_NET_ADMIN_NUMBER);
+	bool raw = sandbox_has_capability(CAP_NET_RAW_NUMBER);
+	bool interface = conf->capture.method == METHOD_INTERFACE ||
+	    conf->capture.method == METHOD_BOTH;
+
+	if (!admin && (conf->enforce.mode != ENFORCE_OFF || conf->capture.method == METHOD_NFLOG)) {
+		log_error("not started error=\"CAP_NET_ADMIN is missing: run it as root, or as a "
+		    "service with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW\"");
+		return 4;
+	}
+	if (!raw && interface) {
+		log_error("not started error=\"CAP_NET_RAW is missing: [capture] method = interface "
+		    "needs it\"");
+		return 4;
+	}
+	return 0;
+}
+
+static int
+claim(const struct conf *conf)
+{
+	pid_t holder;
+	int rc;
+
+	rc = lock_run_dir(conf->agent.run_dir, &holder);
+	if (rc == -EBUSY) {
+		log_error("not started error=\"an agent is running already (pid %d, run_dir %s)\"",
+		    (int)holder, conf->agent.run_dir);
+		return 1;
+	}
+	if (rc != 0) {
+		log_error("not started path=%s error=\"run_dir: %s\"", conf->agent.run_dir,
+		    strerror(-rc));
+		return 1;
+	}
+	rc = lock_namespace();
+	if (rc != 0) {
+		log_error("not started error=\"%s\"", rc == -EBUSY ?
+		    "another agent enforces in this network namespace" : strerror(-rc));
+		return 1;
+	}
+	if (mkdir(conf->agent.state_dir, 0750) != 0 && errno != EEXIST)
+		log_error("state dir not made path=%s error=\"%s\"; going on without",
+		    conf->agent.state_dir, strerror(errno));
+	return 0;
+}
+
+static int
+serve(const struct options *options, struct conf *conf)
+{
+	struct agent agent = {
+		.conf = conf, .conf_path = options->conf_path, .conf_fd = -1,
+	};
+	int rc;
+
+	notify_init();
+	rc = check_rights(conf);
+	if (rc == 0)
+		rc = claim(conf);
+	if (rc != 0) {
+		conf_free(conf);
+		return rc;
+	}
+	if (state_load(&agent.state, conf->agent.state_dir) != 0)
+		log_error("state not read path=%s/state: as if there were none",
+		    conf->agent.state_dir);
+	host_facts_init(&agent.facts, conf);
+	if (sandbox_begin() != 0 ||
+	    sandbox_hold_capabilities(SANDBOX_CAP_NET_ADMIN | SANDBOX_CAP_NET_RAW) != 0)
+		log_warn("privileges not dropped error=\"%s\"", strerror(errno));
+	rc = run(&agent);
+	if (agent.conf_fd >= 0)
+		close(agent.conf_fd);
+	conf_free(agent.conf);
+	return rc;
+}
+
+static int
+become_role(const char *name)
+{
+	static const struct {
+		const char *name;
+		int (*main)(void);
+	} roles[] = {
+		{ "feed", feed_main }, { "enforcer", enforcer_main },
+		{ "sensor", sensor_main }, { "reporter", reporter_main },
+	};
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (strcmp(roles[i].name, name) != 0)
+			continue;
+		if (fstat(CHANNEL_FD, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+			fprintf(stderr, "threatlistd: roles are started by the agent itself\n");
+			return 2;
+		}
+		log_init(roles[i].name, log_style());
+		return roles[i].main();
+	}
+	fprintf(stderr, "threatlistd: there is no role %s\n", name);
+	return 2;
+}
+
+static int
+usage(FILE *out)
+{
+	fprintf(out,
+	    "usage: threatlistd [-c FILE] [-f]            enforce; -f logs for a person\n"
+	    "       threatlistd [-c FILE] -n | -nv        check the config; -v prints it back\n"
+	    "       threatlistd [-c FILE] --table ORDER   panic, resume or purge without an agent\n"
+	    "       threatlistd --version\n"
+	    "The config is " CONF_PATH " unless -c names another.\n");
+	return out == stdout ? 0 : 2;
+}
+
+/* -1: go on; else the exit code. */
+static int
+read_options(struct options *options, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' },
+		{ "table", required_argument, NULL, 't' }, { "role", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:nvfh", longs, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->conf_path = optarg;
+			break;
+		case 'n':
+			options->check = true;
+			break;
+		case 'v':
+			options->print = true;
+			break;
+		case 'f':
+			options->person = true;
+			break;
+		case 't':
+			options->table = optarg;
+			break;
+		case 'r':
+			options->role = optarg;
+			break;
+		case 'V':
+			printf("threatlistd %s\n", VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout);
+		default:
+			return usage(stderr);
+		}
+	}
+	if (optind < argc || (options->print && !options->check))
+		return usage(stderr);
+	return -1;
+}
 
 int
 main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		printf("threatlistd %s\n", VERSION);
-		return 0;
+	struct options options = { .conf_path = CONF_PATH };
+	struct conf_error error;
+	struct conf *conf;
+	int rc;
+
+	rc = read_options(&options, argc, argv);
+	if (rc >= 0)
+		return rc;
+	log_init("threatlistd", options.person ? LOG_STYLE_PERSON : LOG_STYLE_JOURNAL);
+	if (options.role != NULL)
+		return become_role(options.role);
+	if (conf_load(&conf, options.conf_path, &error) != 0) {
+		if (options.check || options.table != NULL)
+			fprintf(stderr, "threatlistd: %s\n", error.text);
+		else
+			log_error("not started error=\"%s\"", error.text);
+		return 1;
 	}
-	fprintf(stderr, "usage: threatlistd --version\n");
-	return 2;
+	if (!options.check && options.table == NULL)
+		return serve(&options, conf);
+	if (options.table != NULL)
+		rc = table_order(conf, options.table);
+	else
+		rc = options.print && conf_print(conf, stdout) != 0 ? 1 : 0;
+	conf_free(conf);
+	return rc;
 }

@@ -36,8 +36,7 @@ case "${1:-run}" in
 run)
 	# shellcheck disable=SC2086
 	install_missing $BUILD_PACKAGES $RUN_PACKAGES
-	make -s -j"$(nproc)"
-	[ -x test/demo/demo.py ] || die "the demo is missing"
+	make -s -j"$(nproc)" all build/test/system/tool_genlist
 	exec /usr/bin/python3 test/demo/demo.py
 	;;
 test)

@@ -82,7 +82,7 @@ print_cell(FILE *out, const char *text, int width, bool right, bool last)
 		fputs(text, out);
 	else
 		fprintf(out, "%-*s", width, text);
-	fputs(last ? "\n" : GAP, out);
+	fputs(last ? "" : GAP, out);
 }
 
 void
@@ -109,10 +109,12 @@ grid_print(const struct grid *grid, FILE *out, bool bold)
 
 		print_cell(out, head + right, width[column], right, column + 1 == grid->columns);
 	}
-	fputs(bold ? "\033[0m" : "", out);
+	fputs(bold ? "\033[0m\n" : "\n", out);
 	for (i = 0; i < grid->n; i++) {
 		column = i % grid->columns;
 		print_cell(out, grid->cells[i] != NULL ? grid->cells[i] : "-", width[column],
 		    grid->heads[column][0] == '>', column + 1 == grid->columns);
+		if (column + 1 == grid->columns)
+			fputc('\n', out);
 	}
 }

@@ -52,7 +52,7 @@ prefix(char *line, size_t size, enum level level)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	return snprintf(line, size, "%s.%03ld %-8s %s%s", clock, now.tv_nsec / 1000000, log_role,
+	return snprintf(line, size, "%s.%03ld %-11s %s%s", clock, now.tv_nsec / 1000000, log_role,
 	    log_colour ? colours[level] : "", names[level]);
 }
 

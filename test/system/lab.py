@@ -185,7 +185,7 @@ class Agent:
 
     def ctl(self, *arguments, check=False, **kwargs):
         return self.lab.inside(self.lab.agent, BUILD / "threatlistctl", arguments[0], "-c", self.config,
-                               *arguments[1:], check=check, **kwargs)
+                               "-S", self.dir / "run/control.sock", *arguments[1:], check=check, **kwargs)
 
     def status(self):
         done = self.ctl("status", "--json")
