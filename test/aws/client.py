@@ -22,6 +22,7 @@ PYTHON = "/usr/bin/python3"  # the distribution's: it is the one that has botoco
 STATIC_KEY = "AKIAIOSFODNN7EXAMPLE"
 STATIC_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 CONTROL_SECONDS = 30
+PACKAGING = HERE.parents[1] / "packaging" / "aws"
 SERVICES = ("GUARDDUTY", "S3", "SECURITYHUB", "EVENTBRIDGE", "SNS")
 
 
@@ -44,6 +45,14 @@ def control(folder, command, /, **arguments):
     if "error" in answer:
         raise StandinError(f"{command}: {answer['error']}")
     return answer["ok"]
+
+
+def document(file, **names):
+    """A JSON document of packaging/aws with its names in capitals filled in: list_bucket="lists"."""
+    text = (PACKAGING / file).read_text()
+    for name in sorted(names, key=len, reverse=True):  # LIST-ACCOUNT before ACCOUNT
+        text = text.replace(name.upper().replace("_", "-"), names[name])
+    return json.loads(text)
 
 
 class Standin:

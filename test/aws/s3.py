@@ -9,6 +9,7 @@ import secrets
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
+from iam import allows
 from wire import Refusal, http_time
 from world import Answer, ControlError
 
@@ -60,8 +61,11 @@ class S3:
     def authorize(self, operation, request):
         bucket, key, _, _ = self.where(request)
         partition, region = self.world.partition, self.world.region
-        wanted = [("s3:GetObject", f"arn:{partition}:s3:::{bucket}/{key}", {})]
-        stored = self.buckets[bucket].objects.get(key) if bucket in self.buckets else None
+        if bucket not in self.buckets:
+            return []  # told as such, whoever asks
+        owner = {"aws:ResourceAccount": self.buckets[bucket].owner}
+        wanted = [("s3:GetObject", f"arn:{partition}:s3:::{bucket}/{key}", owner)]
+        stored = self.buckets[bucket].objects.get(key)
         if stored and stored.kms_key:
             wanted.append(("kms:Decrypt", stored.kms_key, {"kms:ViaService": f"s3.{region}.amazonaws.com"}))
         return wanted
@@ -83,11 +87,17 @@ class S3:
             raise denied()
         stored = bucket.objects.get(path)
         if stored is None:
-            if not bucket.may_list:
+            if not self.may_list(name, bucket, key):
                 raise denied()
             raise Refusal("service", "The specified key does not exist.", "NoSuchKey", 404, Key=path)
         self.check_access(stored, request, key)
         return self.answer(stored, request)
+
+    def may_list(self, name, bucket, key):
+        """Only who may list a bucket is told that an object is not there."""
+        return bucket.may_list and (key.policy is None or allows(
+            key.policy, "s3:ListBucket", f"arn:{self.world.partition}:s3:::{name}",
+            {"aws:ResourceAccount": bucket.owner}))
 
     def check_region(self, name, bucket, endpoint, request, virtual):
         signed = request.header("authorization").split("Credential=")[1].split("/")[2]

@@ -20,13 +20,11 @@ import xml.etree.ElementTree as xml
 
 import pytest
 from awscli.clidriver import create_clidriver
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from client import STATIC_KEY, STATIC_SECRET, Standin, StandinError
+from client import Standin, StandinError
 from events import Events
 from patterns import PatternError, matches, read_path, transform
+from signed import metadata, send, sign, token
 from verify import check_signature
 from wire import Refusal
 from world import Request, World
@@ -70,49 +68,6 @@ def cli(aws, *arguments, imds=False, tls=True, **env):
     out.flush(), err.flush()
     text = out.buffer.getvalue().decode()
     return code, json.loads(text) if text.strip() else None, err.buffer.getvalue().decode()
-
-
-def sign(service, method, url, headers=(), body=b"", key=STATIC_KEY, secret=STATIC_SECRET, token=None,
-         region=REGION):
-    """The headers of a request as botocore signs it."""
-    request = AWSRequest(method, url, dict(headers), body or None)
-    signer = S3SigV4Auth if service == "s3" else SigV4Auth
-    signer(Credentials(key, secret, token), service, region).add_auth(request)
-    return dict(request.headers.items())
-
-
-def send(aws, service, method, path, headers=(), body=b"", tls=False, timeout=10, host=None, sent_headers=None,
-         **signing):
-    """One raw request, signed: (status, headers, body)."""
-    base = urllib.parse.urlsplit(aws.https_url if tls else aws.http_url)
-    headers = sent_headers or sign(service, method, f"{base.scheme}://{host or base.netloc}{path}", headers, body,
-                                   **signing)
-    context = ssl.create_default_context(cafile=aws.ca_file)
-    connection = http.client.HTTPSConnection(base.netloc, timeout=timeout, context=context) if tls \
-        else http.client.HTTPConnection(base.netloc, timeout=timeout)
-    with contextlib.closing(connection):
-        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": host or base.netloc, **headers}.items():
-            connection.putheader(name, value)
-        if body:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body or None)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-
-
-def metadata(aws, path, method="GET", timeout=10, url=None, **headers):
-    base = urllib.parse.urlsplit(url or aws.imds_url)
-    with contextlib.closing(http.client.HTTPConnection(base.netloc, timeout=timeout)) as connection:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-
-
-def token(aws, ttl="60"):
-    status, text = metadata(aws, "/latest/api/token", "PUT", x_aws_ec2_metadata_token_ttl_seconds=ttl)
-    assert status == 200
-    return text
 
 
 def codes(aws):
