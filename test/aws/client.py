@@ -17,10 +17,10 @@ import socket
 import subprocess
 import sys
 
+from world import STATIC_KEY, STATIC_SECRET
+
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"  # the distribution's: it is the one that has botocore
-STATIC_KEY = "AKIAIOSFODNN7EXAMPLE"
-STATIC_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 CONTROL_SECONDS = 30
 PACKAGING = HERE.parents[1] / "packaging" / "aws"
 SERVICES = ("GUARDDUTY", "S3", "SECURITYHUB", "EVENTBRIDGE", "SNS")

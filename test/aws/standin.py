@@ -22,7 +22,7 @@ from iam import allows
 from imds import Imds
 from s3 import S3, S3_HOST
 from securityhub import SecurityHub
-from server import ControlListener, Listener, address_of, make_certificates
+from server import DRIP_BYTES, ControlListener, Listener, address_of, make_certificates
 from sns import Sns
 from verify import check_signature, read_authorization
 from wire import ERRORS, THROTTLED, Refusal, refuse
@@ -135,7 +135,7 @@ class Standin:
                 if fault.take():
                     answer.fate = {"hang": ("hang", fault.seconds), "close": ("close", None),
                                    "cut": ("cut", fault.bytes),
-                                   "drip": ("drip", (fault.bytes or 1024, fault.seconds))}[fault.kind]
+                                   "drip": ("drip", (fault.bytes or DRIP_BYTES, fault.seconds))}[fault.kind]
                     break
         return answer
 
