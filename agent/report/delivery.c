@@ -12,6 +12,7 @@
 #include "report/backoff.h"
 
 #define FILE_BATCH	500	/* lines a file or standard output gets at once */
+#define FREEZE_LESS	8	/* times fewer bodies are frozen when there is no room */
 #define SPOOL_RETRY_MS	2000	/* until an outcome is tried to be kept again */
 
 struct delivery {
@@ -93,6 +94,21 @@ widen(struct delivery *delivery)
 	delivery->limit = delivery->batch;
 }
 
+/* A spool that is nearly full may still hold a few bodies more. */
+static int
+freeze(struct delivery *delivery, unsigned int *waiting)
+{
+	unsigned int max = delivery->batch;
+	int error;
+
+	do {
+		error = spool_freeze(delivery->conf.spool, delivery->conf.row, max,
+		    loop_wall_ms(), waiting);
+		max /= FREEZE_LESS;
+	} while (error == -ENOSPC && max > 0);
+	return error;
+}
+
 void
 delivery_kick(struct delivery *delivery)
 {
@@ -102,8 +118,7 @@ delivery_kick(struct delivery *delivery)
 
 	if (delivery->first != 0 || loop_timer_running(delivery->timer))
 		return;
-	error = spool_freeze(delivery->conf.spool, delivery->conf.row, delivery->batch, loop_wall_ms(),
-	    &waiting);
+	error = freeze(delivery, &waiting);
 	if (error == 0 && waiting > 0)
 		error = spool_waiting(delivery->conf.spool, delivery->conf.row, delivery->limit,
 		    SINK_BATCH_BYTES - SINK_BATCH_FRAME, &bodies, &n);

@@ -8,239 +8,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "threatlistd/log.h"
-#include "core/event.h"
-#include "core/render.h"
+#include "report/keep_inside.h"
 
 #define COMMIT_MS	250		/* what changes waits no longer for the disk */
 #define DISK_RETRY_MS	5000		/* between commits while the disk refuses them */
 #define KICK_MS		5000		/* sinks are looked at again */
 #define PRUNE_MS	(60 * 60 * 1000)
 #define MEMORY_PROBE_MS	(60 * 1000)	/* can a file be used instead of memory? */
-#define OWN_EVENT	(UINT64_C(1) << 63)	/* event ids of ours, apart from the parent's */
-
-struct keep {
-	struct keep_conf conf;
-	struct host_facts facts;
-	struct spool *spool;
-	struct findings *findings;
-	struct delivery *deliveries[CONF_SINKS_MAX];
-	int64_t rows[CONF_SINKS_MAX];	/* of the sinks in the spool */
-	size_t ndeliveries;
-	struct loop_timer *work;	/* tick, commit */
-	struct loop_timer *slow;	/* kicks, prunes, probes */
-	int64_t work_ms;		/* when work runs, if it does */
-	int64_t committed_ms, pruned_ms, probed_ms, lost_told_ms;
-	bool in_memory, restart;
-	int trouble;			/* -errno of the last commit, 0: fine */
-	struct log_limit trouble_log;
-	uint64_t lost, lost_rows, lost_told;	/* no room in memory; rows; as last told */
-	char set_aside[300];		/* to be told as an event; empty: nothing */
-};
-
-/* Marks a finding for every sink that takes it. */
-static int
-want(struct keep *keep, const char *id, bool event, uint8_t severity, int64_t since_ms)
-{
-	size_t i;
-	int error = 0;
-
-	for (i = 0; i < keep->conf.conf->nsinks && error == 0; i++) {
-		if (!sink_wants(&keep->conf.conf->sinks[i], event, severity))
-			continue;
-		error = spool_want(keep->spool, keep->rows[i], id, since_ms);
-	}
-	return error;
-}
-
-static int
-save_finding(struct finding *finding, unsigned int change, void *arg)
-{
-	struct keep *keep = arg;
-	char *body = NULL;
-	int error;
-
-	if ((change & CHANGE_UPDATE) != 0) {
-		body = render_finding(finding, &keep->facts, spool_id(keep->spool));
-		if (body == NULL)
-			return -ENOMEM;
-	}
-	error = spool_save_finding(keep->spool, finding, body);
-	if (error == 0 && body != NULL)
-		error = want(keep, finding->id, false, finding->severity, finding->updated_ms);
-	free(body);
-	return error;
-}
-
-static int
-save_counter(const struct counter *counter, void *arg)
-{
-	struct keep *keep = arg;
-
-	return spool_save_counter(keep->spool, counter);
-}
-
-/* The disk's failures are told once, and again when it works. */
-static void
-note_trouble(struct keep *keep, int error)
-{
-	unsigned int skipped;
-
-	if (error == -EBADMSG && !keep->in_memory && !keep->restart) {
-		log_error("spool damaged error=\"%s\"", spool_error(keep->spool));
-		keep->restart = true;
-		loop_stop(keep->conf.loop);
-	} else if (error != 0 && log_allowed(&keep->trouble_log, loop_now_ms(), 60000, &skipped)) {
-		log_error("spool not written error=\"%s\"; findings are kept in memory",
-		    spool_error(keep->spool));
-	} else if (error == 0 && keep->trouble != 0) {
-		log_notice("spool written again");
-	}
-	keep->trouble = error;
-}
-
-static void
-kick_all(struct keep *keep)
-{
-	size_t i;
-
-	for (i = 0; i < keep->ndeliveries; i++)
-		delivery_kick(keep->deliveries[i]);
-}
-
-int
-keep_commit(struct keep *keep)
-{
-	int error;
-
-	keep->committed_ms = loop_now_ms();
-	if (findings_changed(keep->findings) == CHANGE_NONE)
-		return 0;
-	error = spool_begin(keep->spool);
-	if (error == 0) {
-		error = findings_each_changed(keep->findings, save_finding, save_counter, keep);
-		if (error == 0)
-			error = spool_commit(keep->spool);
-		else
-			spool_rollback(keep->spool);
-	}
-	if (error == 0)
-		findings_saved(keep->findings);
-	note_trouble(keep, error);
-	return error;
-}
-
-/* Begins a transaction around one event.  -EEXIST: it is there already. */
-static int
-save_event(struct keep *keep, const struct event *event)
-{
-	char id[FINDING_ID_SIZE], *body;
-	int error;
-
-	event_finding_id(id, keep->facts.host_id, event);
-	body = render_event(event, &keep->facts, spool_id(keep->spool));
-	if (body == NULL)
-		return -ENOMEM;
-	error = spool_begin(keep->spool);
-	if (error == 0) {
-		error = spool_save_event(keep->spool, id, event, body);
-		if (error == 0)
-			error = want(keep, id, true, event_severity(event->name), loop_wall_ms());
-		if (error == 0)
-			error = spool_commit(keep->spool);
-		else
-			spool_rollback(keep->spool);
-	}
-	free(body);
-	return error;
-}
-
-void
-keep_event(struct keep *keep, const struct event *event)
-{
-	int error = save_event(keep, event);
-
-	if (error != -EEXIST)
-		note_trouble(keep, error);
-	if (error != 0 && error != -EEXIST)
-		return;
-	/* what is only in memory is not kept: the parent tells it again */
-	if (!keep->in_memory && (event->id & OWN_EVENT) == 0)
-		keep->conf.kept(event->id, keep->conf.arg);
-	kick_all(keep);
-}
-
-/* Tells that reports are gone. */
-static void
-raise_lost(struct keep *keep, const char *reason)
-{
-	struct event event = { .name = EVENT_REPORTS_LOST };
-
-	event.time_ms = loop_wall_ms();
-	event.id = OWN_EVENT | (uint64_t)event.time_ms;
-	snprintf(event.reason, sizeof(event.reason), "%s", reason);
-	log_error("reports lost reason=\"%s\"", reason);
-	keep_event(keep, &event);
-}
-
-/* At most once an update interval, for all that was lost since. */
-static void
-tell_lost(struct keep *keep)
-{
-	uint64_t refused = findings_lost(keep->findings) - keep->lost;
-	uint64_t rows = keep->lost_rows - keep->lost_told;
-	char reason[256];
-
-	if ((refused == 0 && rows == 0) || (keep->lost_told_ms != 0 && loop_now_ms() <
-	    keep->lost_told_ms + keep->conf.conf->agent.update_interval_ms))
-		return;
-	keep->lost += refused;
-	keep->lost_told += rows;
-	keep->lost_told_ms = loop_now_ms();
-	if (rows > 0) {
-		snprintf(reason, sizeof(reason), "the spool is full (spool_max is %" PRIu64
-		    " bytes): %" PRIu64 " undelivered reports had to go",
-		    keep->conf.conf->agent.spool_max, rows);
-		raise_lost(keep, reason);
-	}
-	if (refused > 0) {
-		snprintf(reason, sizeof(reason), "at most %u findings are live (max_findings): "
-		    "%" PRIu64 " times there was no room for another",
-		    keep->conf.conf->agent.max_findings, refused);
-		raise_lost(keep, reason);
-	}
-}
-
-/* A sink that is met keeps its rows, however old they are. */
-static int
-meet_sinks(struct keep *keep)
-{
-	const struct conf *conf = keep->conf.conf;
-	struct spool_sink sink;
-	size_t i;
-	int error = 0;
-
-	for (i = 0; i < conf->nsinks && error == 0; i++) {
-		error = spool_sink(keep->spool, conf->sinks[i].name, loop_wall_ms(), &sink);
-		keep->rows[i] = sink.row;
-	}
-	return error;
-}
-
-static void
-prune(struct keep *keep)
-{
-	uint64_t lost;
-	int error;
-
-	keep->pruned_ms = loop_now_ms();
-	error = meet_sinks(keep);
-	if (error == 0)
-		error = spool_prune(keep->spool, loop_wall_ms(), &lost);
-	if (error == 0)
-		keep->lost_rows += lost;
-	note_trouble(keep, error);
-}
 
 /* Runs work in delay_ms, unless it runs earlier anyway. */
 static void
@@ -272,6 +46,16 @@ keep_soon(struct keep *keep)
 	work_in(keep, commit_in > 0 ? commit_in : 0);
 }
 
+/* A write that found no room is trouble that room ends; any other waits for the disk. */
+static void
+make_room(struct keep *keep)
+{
+	if ((keep->trouble != 0 && keep->trouble != -ENOSPC) || !spool_is_full(keep->spool))
+		return;
+	keep_prune(keep);
+	keep_tell_lost(keep);
+}
+
 static void
 on_work(void *arg)
 {
@@ -282,27 +66,12 @@ on_work(void *arg)
 	if (keep->trouble == 0 || since >= DISK_RETRY_MS) {
 		if ((findings_changed(keep->findings) & CHANGE_UPDATE) != 0 || since >= COMMIT_MS)
 			keep_commit(keep);
-		kick_all(keep);
+		keep_kick(keep);
 	}
 	if (findings_lost(keep->findings) != keep->lost)
-		tell_lost(keep);
-	if (spool_is_full(keep->spool) && keep->trouble == 0) {
-		prune(keep);
-		tell_lost(keep);
-	}
+		keep_tell_lost(keep);
+	make_room(keep);
 	keep_soon(keep);
-}
-
-static void
-tell_set_aside(struct keep *keep)
-{
-	char reason[256];
-
-	if (keep->set_aside[0] == '\0')
-		return;
-	snprintf(reason, sizeof(reason), "%.250s", keep->set_aside);
-	keep->set_aside[0] = '\0';
-	raise_lost(keep, reason);
 }
 
 static void
@@ -311,13 +80,14 @@ on_slow(void *arg)
 	struct keep *keep = arg;
 	int64_t now = loop_now_ms();
 
-	tell_set_aside(keep);
+	keep_tell_set_aside(keep);
 	/* a delivery met the trouble, and no finding has changed since: try with a small write */
 	if (keep->trouble != 0 && findings_changed(keep->findings) == CHANGE_NONE)
-		note_trouble(keep, meet_sinks(keep));
+		keep_note_trouble(keep, keep_meet_sinks(keep));
 	if (now - keep->pruned_ms >= PRUNE_MS)
-		prune(keep);
-	tell_lost(keep);
+		keep_prune(keep);
+	make_room(keep);
+	keep_tell_lost(keep);
 	if (keep->in_memory && now - keep->probed_ms >= MEMORY_PROBE_MS) {
 		keep->probed_ms = now;
 		if (spool_file_usable(keep->spool) && keep_idle(keep)) {
@@ -326,14 +96,14 @@ on_slow(void *arg)
 			loop_stop(keep->conf.loop);
 		}
 	}
-	kick_all(keep);
+	keep_kick(keep);
 	loop_timer_start(keep->conf.loop, keep->slow, KICK_MS);
 }
 
 static void
 on_failed(int error, void *arg)
 {
-	note_trouble(arg, error);
+	keep_note_trouble(arg, error);
 }
 
 static int
@@ -429,7 +199,7 @@ open_spool(struct keep *keep)
 	error = spool_open(&keep->spool, &spool, loop_wall_ms(), &opened);
 	if (error != 0)
 		return error;
-	error = meet_sinks(keep);
+	error = keep_meet_sinks(keep);
 	if (error != 0)
 		return error;
 	keep->in_memory = opened.memory;
@@ -487,7 +257,7 @@ begin_anew(struct keep *keep)
 	spool_free(keep->spool);
 	keep->spool = NULL;
 	if (open_spool(keep) == 0)
-		tell_set_aside(keep);
+		keep_tell_set_aside(keep);
 }
 
 bool
@@ -544,7 +314,7 @@ keep_finish(struct keep *keep)
 	/* what was only just opened is not left for the next start */
 	findings_tick(keep->findings, loop_wall_ms() + OPEN_WAIT_MS);
 	keep_commit(keep);
-	kick_all(keep);
+	keep_kick(keep);
 }
 
 bool
