@@ -174,12 +174,19 @@ take_event(struct keep *keep, const struct event *event)
 {
 	int error = save_event(keep, event);
 
+	if (error == -ENOSPC && spool_is_full(keep->spool)) {
+		keep_prune(keep);
+		error = save_event(keep, event);
+	}
 	if (error == -EEXIST)
 		return 0;
 	keep_note_trouble(keep, error);
-	if (error == 0)
-		keep_kick(keep);
-	return error;
+	if (error != 0)
+		return error;
+	if (spool_is_full(keep->spool))
+		keep_prune(keep);
+	keep_kick(keep);
+	return 0;
 }
 
 void

@@ -6,8 +6,8 @@
 
 #define FULL_PERCENT	90	/* of max_bytes: from here room is made */
 #define ROOM_PERCENT	80	/* down to here */
-#define PRUNE_ROWS	500	/* at once, so that intake is not held up */
-#define PRUNE_ROUNDS	200
+#define ROW_BYTES	2560	/* of a usual body */
+#define PRUNE_ROUNDS	200	/* each of about one percent */
 
 #define WAITS	"(id IN (SELECT finding FROM wanted) OR"	\
 	" id IN (SELECT finding FROM outbox WHERE state = 0))"
@@ -84,6 +84,13 @@ prune_history(struct spool *spool, int64_t now_ms)
 	return error;
 }
 
+/* Rows of one round: few enough to take no more than is needed, nor to hold up intake. */
+static int64_t
+round_rows(const struct spool *spool)
+{
+	return (int64_t)(spool->max_bytes / 100 / ROW_BYTES) + 1;
+}
+
 /* The oldest rows that nobody waits for; *gone stays when there are none. */
 static int
 drop_delivered(struct spool *spool, uint64_t *gone)
@@ -92,11 +99,11 @@ drop_delivered(struct spool *spool, uint64_t *gone)
 
 	error = delete_rows(spool, db_prepare(spool, "DELETE FROM outbox WHERE rowid IN"
 	    " (SELECT rowid FROM outbox WHERE state <> 0 ORDER BY done_ms LIMIT ?)"),
-	    PRUNE_ROWS, gone);
+	    round_rows(spool), gone);
 	if (error == 0)
 		error = delete_rows(spool, db_prepare(spool, "DELETE FROM finding WHERE rowid IN"
 		    " (SELECT rowid FROM finding WHERE NOT active AND NOT " WAITS
-		    " ORDER BY last_ms LIMIT ?)"), PRUNE_ROWS, gone);
+		    " ORDER BY last_ms LIMIT ?)"), round_rows(spool), gone);
 	return error;
 }
 
@@ -108,11 +115,11 @@ drop_undelivered(struct spool *spool, uint64_t *gone)
 
 	error = delete_rows(spool, db_prepare(spool, "DELETE FROM outbox WHERE rowid IN"
 	    " (SELECT rowid FROM outbox WHERE state = 0 ORDER BY since_ms LIMIT ?)"),
-	    PRUNE_ROWS, gone);
+	    round_rows(spool), gone);
 	if (error == 0 && *gone == 0)
 		error = delete_rows(spool, db_prepare(spool, "DELETE FROM wanted WHERE"
 		    " (sink, finding) IN (SELECT sink, finding FROM wanted ORDER BY since_ms"
-		    " LIMIT ?)"), PRUNE_ROWS, gone);
+		    " LIMIT ?)"), round_rows(spool), gone);
 	return error;
 }
 

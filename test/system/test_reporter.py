@@ -260,6 +260,22 @@ def test_full_spool_drops_the_oldest_and_says_so(tmp_path, reporters):
     assert reporter.stop() == 0
 
 
+def test_burst_beyond_the_spool_is_worked_off(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    dead = "[sink dead]\ntype = http\nurl = http://127.0.0.1:9/\n"
+    reporter = reporters(write_config(tmp_path, dead, file_sink(out), agent="spool_max = 1M"))
+    for n in range(1000):
+        remote = f"198.18.{n // 250}.{n % 250 + 1}"
+        reporter.say(f"count {remote} {remote} in dropped 1 1 60 1")
+    assert until(lambda: any(f["type"] == "Policy:EC2/ReportsLost.Custom" for f in lines_of(out)), 20)
+    assert until(lambda: reporter.status()[1]["spoolOk"] == 1, 20)
+    _, status = reporter.status()
+    assert status["live"] == 1000 and status["lost"] > 0
+    # every counter is kept: told once more, nothing is new
+    counted, = spool(tmp_path).execute("SELECT count(*) FROM counter").fetchone()
+    assert counted == 1000 and (tmp_path / "state/spool.db").stat().st_size <= 1 << 20
+
+
 def test_more_findings_than_may_live_are_told_as_lost(tmp_path, reporters):
     out = tmp_path / "out.jsonl"
     reporter = reporters(write_config(tmp_path, file_sink(out), agent="max_findings = 10"))
