@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define CONF_PATH	"/etc/threatlistd/threatlistd.conf"
 #define CAP_NET_ADMIN_NUMBER	12	/* capabilities(7) */
 #define CAP_NET_RAW_NUMBER	13
+#define MMAP_THRESHOLD		(128 * 1024)	/* bytes, mallopt(3) */
 
 struct options {
 	const char *conf_path, *role, *table;
@@ -518,6 +520,10 @@ main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	log_init("threatlistd", options.person ? LOG_STYLE_PERSON : LOG_STYLE_JOURNAL);
+	/* a list's worth of memory goes back when it is freed: glibc would raise this by itself */
+	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	mallopt(M_TRIM_THRESHOLD, MMAP_THRESHOLD);
+	mallopt(M_ARENA_MAX, 1);
 	if (options.role != NULL)
 		return become_role(options.role);
 	if (conf_load(&conf, options.conf_path, &error) != 0) {

@@ -266,6 +266,7 @@ brief(struct role *role)
 		events_send_all(agent->events);
 		message.type = MSG_RECOUNT;
 		role_send(agent->roles[ROLE_ENFORCER], &message, -1);
+		role_send(agent->roles[ROLE_SENSOR], &message, -1);
 		break;
 	default:
 		break;

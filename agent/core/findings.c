@@ -138,6 +138,22 @@ live_for(const struct peer *peer, uint8_t dir)
 	return dir == DIR_IN ? peer->outbound : peer->inbound;
 }
 
+/*
+ * Where the packets of a count belong, NULL: nowhere yet.  What was stopped is
+ * no reply, unless the sensor saw it belong to a flow of the other side (one
+ * that was cut in its middle).
+ */
+static struct live *
+home_of(const struct peer *peer, const struct count *count)
+{
+	bool stopped = count->verdict == VERDICT_DROPPED || count->verdict == VERDICT_REJECTED;
+	struct live *own = count->dir == DIR_IN ? peer->inbound : peer->outbound;
+
+	if (own != NULL || (stopped && !peer->aggregated && !peer->explained[count->dir]))
+		return own;
+	return live_for(peer, count->dir);
+}
+
 static void
 add_traffic(struct findings *findings, struct live *live, const struct traffic *traffic,
     const struct count *count, int64_t since_ms, int64_t now_ms)
@@ -152,23 +168,31 @@ add_traffic(struct findings *findings, struct live *live, const struct traffic *
 	}
 }
 
-/* Gives what waited to the findings there are now. */
+/* Gives what waited to the findings it belongs to now; the rest waits on. */
 static void
 settle_held(struct findings *findings, struct peer *peer, int64_t now_ms)
 {
 	struct held *held = peer->held;
+	bool waiting = false;
 	struct live *live;
 	unsigned int dir;
 
 	if (held == NULL)
 		return;
 	for (dir = 0; dir < 2; dir++) {
-		live = live_for(peer, (uint8_t)dir);
-		if (held->traffic[dir].packets > 0 && live != NULL)
-			add_traffic(findings, live, &held->traffic[dir], &held->last[dir],
-			    held->since_ms[dir], now_ms);
+		if (held->traffic[dir].packets == 0)
+			continue;
+		live = home_of(peer, &held->last[dir]);
+		if (live == NULL) {
+			waiting = true;
+			continue;
+		}
+		add_traffic(findings, live, &held->traffic[dir], &held->last[dir],
+		    held->since_ms[dir], now_ms);
+		memset(&held->traffic[dir], 0, sizeof(held->traffic[dir]));
 	}
-	table_release_held(findings, peer);
+	if (!waiting)
+		table_release_held(findings, peer);
 }
 
 /*
@@ -193,6 +217,7 @@ findings_open_held(struct findings *findings, struct peer *peer, int64_t now_ms)
 	if (!room)
 		findings->lost++;
 	settle_held(findings, peer, now_ms);
+	table_release_held(findings, peer);
 }
 
 static void
@@ -244,6 +269,8 @@ findings_sighting(struct findings *findings, const struct sighting *sighting, in
 		return;
 	}
 	finding_see(&live->finding, sighting);
+	if (sighting->dir == (direction == FLOW_INBOUND ? DIR_OUT : DIR_IN))
+		peer->explained[sighting->dir] = true;
 	name_lists(findings, live, sighting->generation, sighting->lists);
 	touch(findings, live, now_ms);
 	settle_held(findings, peer, now_ms);
@@ -303,7 +330,7 @@ attribute(struct findings *findings, struct peer *peer, const struct traffic *tr
 		findings->lost++;
 		return;
 	}
-	live = live_for(peer, count->dir);
+	live = home_of(peer, count);
 	if (live == NULL && peer->aggregated) {
 		live = get_live(findings, peer, count->dir == DIR_IN ? FLOW_INBOUND : FLOW_OUTBOUND,
 		    count->action, now_ms);

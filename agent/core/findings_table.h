@@ -40,6 +40,7 @@ struct peer {
 	bool aggregated, changed;
 	struct counter counters[2];	/* by packet direction */
 	bool counter_changed[2];
+	bool explained[2];		/* packets of this way were seen to belong to the other side's flow */
 	struct live *inbound, *outbound;
 	struct held *held;		/* NULL: nothing waits */
 	int64_t held_until_ms;

@@ -10,7 +10,8 @@
 #include "core/repeat.h"
 
 struct sight {
-	struct match *match;		/* NULL: no list */
+	const struct list *list;	/* borrowed; NULL: none */
+	struct match *match;		/* its index; NULL: the list itself is searched */
 	uint64_t generation;
 	struct flow_table *flows;
 	struct repeat *repeat;		/* NULL: each packet comes once */
@@ -61,17 +62,18 @@ sight_free(struct sight *sight)
 }
 
 int
-sight_set_list(struct sight *sight, const struct list *list, uint64_t generation)
+sight_set_list(struct sight *sight, const struct list *list, uint64_t generation, bool index)
 {
 	struct match *match = NULL;
 
-	if (list != NULL) {
+	if (list != NULL && index) {
 		match = match_new(list);
 		if (match == NULL)
 			return -ENOMEM;
 	}
 	match_free(sight->match);
 	sight->match = match;
+	sight->list = list;
 	sight->generation = generation;
 	return 0;
 }
@@ -199,10 +201,17 @@ is_repeat(struct sight *sight, int64_t time_us)
 }
 
 static bool
+find_listed(const struct sight *sight, const struct addr *addr, struct list_hit *hit)
+{
+	return sight->match != NULL ? match_find(sight->match, addr, hit) :
+	    list_find(sight->list, addr, hit);
+}
+
+static bool
 find_sides(const struct sight *sight, struct look *look)
 {
-	look->listed[SIDE_SRC] = match_find(sight->match, &look->packet->src, &look->hit[SIDE_SRC]);
-	look->listed[SIDE_DST] = match_find(sight->match, &look->packet->dst, &look->hit[SIDE_DST]);
+	look->listed[SIDE_SRC] = find_listed(sight, &look->packet->src, &look->hit[SIDE_SRC]);
+	look->listed[SIDE_DST] = find_listed(sight, &look->packet->dst, &look->hit[SIDE_DST]);
 	return look->listed[SIDE_SRC] || look->listed[SIDE_DST];
 }
 
@@ -241,7 +250,7 @@ sight_frame(struct sight *sight, int link, const uint8_t *data, size_t size, int
 	sight->stat.skipped[decoded->skip]++;
 	if (decoded->npackets == 0 && decoded->skip != SKIP_NOT_IP)
 		sight->stat.undecodable++;
-	if (sight->match == NULL)
+	if (sight->list == NULL)
 		return;
 	if (decoded->frame.time_us != 0)
 		time_us = decoded->frame.time_us;

@@ -61,9 +61,11 @@ void sight_free(struct sight *sight);
 
 /*
  * The list to look into, borrowed until the next call; NULL: none, nothing is a
- * hit.  0, or -ENOMEM with the old one still in use.
+ * hit.  index: every packet is looked up, not only those that the kernel found
+ * listed, which is worth the memory of a struct match.  0, or -ENOMEM with the
+ * old one still in use.
  */
-int sight_set_list(struct sight *sight, const struct list *list, uint64_t generation);
+int sight_set_list(struct sight *sight, const struct list *list, uint64_t generation, bool index);
 
 /* Addresses of this host, copied; those past SIGHT_LOCAL_MAX are left out. */
 void sight_set_local(struct sight *sight, const struct range *ranges, size_t n);

@@ -176,7 +176,7 @@ open_parts(struct replay *replay)
 	replay->tally = tally_new(REPLAY_REMOTES, SEED, SEED);
 	replay->findings = findings_new(&findings);
 	if (replay->sight == NULL || replay->tally == NULL || replay->findings == NULL ||
-	    sight_set_list(replay->sight, replay->lists.list, GENERATION) != 0) {
+	    sight_set_list(replay->sight, replay->lists.list, GENERATION, true) != 0) {
 		fprintf(stderr, "threatlistctl: %s\n", strerror(ENOMEM));
 		return EXIT_NO;
 	}

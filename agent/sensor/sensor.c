@@ -382,7 +382,8 @@ take_list(struct sensor *sensor, const struct msg_list *told, int fd)
 		error = -EINVAL;
 	}
 	if (error == 0) {
-		error = sight_set_list(sensor->sight, list, told->generation);
+		error = sight_set_list(sensor->sight, list, told->generation,
+		    sensor->captures[EYE_INTERFACE] != NULL);
 		if (error != 0)
 			snprintf(err.text, sizeof(err.text), "%s", strerror(-error));
 	}

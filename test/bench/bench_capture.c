@@ -221,7 +221,7 @@ main(void)
 	}
 	list = make_list();
 	whole.sight = sight_new(&conf);
-	if (whole.sight == NULL || sight_set_list(whole.sight, list, 1) != 0)
+	if (whole.sight == NULL || sight_set_list(whole.sight, list, 1, true) != 0)
 		die("sight");
 	if (unshare(CLONE_NEWNET) != 0 ||
 	    system("ip link add bench0 type veth peer name bench1 && ip link set bench0 up && "

@@ -166,6 +166,40 @@ counts_alone_find_their_direction(void **state)
 }
 
 /* The sighting comes a little later than the counts: replies are no inbound finding. */
+/* What we send to a remote that we drop is no reply to what it sent. */
+static void
+stopped_packets_open_their_own_direction(void **state)
+{
+	struct world world = begin();
+
+	see(&world, "203.0.113.1", FLOW_INBOUND, DIR_IN);
+	tell(&world, "203.0.113.1", DIR_IN, VERDICT_DROPPED, 3, 3);
+	tell(&world, "203.0.113.1", DIR_OUT, VERDICT_DROPPED, 2, 2);
+	assert_null(find(&world, "203.0.113.1", false, FLOW_OUTBOUND));
+	pass(&world, 1000);
+	assert_int_equal(must_find(&world, "203.0.113.1", FLOW_INBOUND)->in.packets, 3);
+	assert_int_equal(must_find(&world, "203.0.113.1", FLOW_INBOUND)->out.packets, 0);
+	assert_int_equal(must_find(&world, "203.0.113.1", FLOW_OUTBOUND)->out.packets,
+	    2);
+	findings_free(world.findings);
+}
+
+/* A flow of ours that is cut in its middle: its answers are dropped, too, and stay its own. */
+static void
+answers_of_a_cut_flow_are_not_inbound(void **state)
+{
+	struct world world = begin();
+
+	see(&world, "203.0.113.2", FLOW_OUTBOUND, DIR_OUT);
+	see(&world, "203.0.113.2", FLOW_OUTBOUND, DIR_IN);
+	tell(&world, "203.0.113.2", DIR_IN, VERDICT_DROPPED, 4, 4);
+	pass(&world, 1000);
+	assert_null(find(&world, "203.0.113.2", false, FLOW_INBOUND));
+	assert_int_equal(must_find(&world, "203.0.113.2", FLOW_OUTBOUND)->in.packets,
+	    4);
+	findings_free(world.findings);
+}
+
 static void
 late_sighting_gives_the_direction(void **state)
 {
@@ -367,6 +401,8 @@ main(void)
 		cmocka_unit_test(first_count_tells_a_sighted_one),
 		cmocka_unit_test(sighting_alone_is_told),
 		cmocka_unit_test(counts_alone_find_their_direction),
+		cmocka_unit_test(stopped_packets_open_their_own_direction),
+		cmocka_unit_test(answers_of_a_cut_flow_are_not_inbound),
 		cmocka_unit_test(late_sighting_gives_the_direction),
 		cmocka_unit_test(unknown_flow_follows_the_packet),
 		cmocka_unit_test(counts_are_cumulative),

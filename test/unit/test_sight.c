@@ -82,7 +82,7 @@ open_sight(bool repeats)
 	struct sight *sight = sight_new(&conf);
 
 	assert_non_null(sight);
-	assert_int_equal(sight_set_list(sight, list, 7), 0);
+	assert_int_equal(sight_set_list(sight, list, 7, true), 0);
 	return sight;
 }
 
@@ -164,7 +164,7 @@ nothing_listed_nothing_seen(void **state)
 
 	SEE(sight, LINK_RAW, IPV4_UDP(US, US));
 	assert_int_equal(nhits, 0);
-	assert_int_equal(sight_set_list(sight, NULL, 0), 0);
+	assert_int_equal(sight_set_list(sight, NULL, 0, true), 0);
 	SEE(sight, LINK_RAW, IPV4_UDP(THEM, US));
 	assert_int_equal(nhits, 0);
 	SEE(sight, LINK_RAW, 0x45, 0);
