@@ -52,6 +52,8 @@ uint8_t agent_mode(const struct agent *agent);
 /* After a change of state: keeps it, tells the enforcer. by: who asked.  0 or -errno (not kept). */
 int agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by,
     uint64_t token);
+/* The table was made dormant, or woken, by someone else: kept as if it had been ordered. */
+void agent_note_panic(struct agent *agent, bool panic);
 /* The first list is in force, or there is none to wait for: tells the service manager, once. */
 void agent_ready(struct agent *agent);
 void agent_set_facts(struct agent *agent, const struct host_facts *facts);
@@ -101,13 +103,16 @@ uint64_t sources_generation(const struct sources *sources);
 struct source_view {
 	const struct conf_source *conf;
 	const char *state;		/* "ok", "loading", "failing", "held" */
-	const struct list *in_force;	/* NULL: none yet */
+	const struct list_source *row;	/* of the list in force; NULL: none yet */
 	const struct list *held;	/* NULL: none */
 	int64_t last_good_ms, last_try_ms, next_ms;	/* wall clock, 0: never */
 	uint64_t rejected, lines;
 	const char *error;		/* "" when fine */
 };
 void sources_view(const struct sources *sources, size_t index, struct source_view *view);
+/* Is it on this one source's list, whatever the others and scope say? */
+bool sources_find(struct sources *sources, size_t index, const struct addr *addr,
+    struct list_hit *hit);
 
 /* events.c: kept until the reporter has them in its spool. */
 struct events *events_new(struct agent *agent);

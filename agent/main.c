@@ -96,6 +96,17 @@ raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char 
 	events_raise(agent->events, &event);
 }
 
+static int
+keep_state(const struct agent *agent)
+{
+	int rc = state_store(&agent->state, agent->conf->agent.state_dir);
+
+	if (rc != 0)
+		log_error("order not kept path=%s error=\"%s\"", agent->conf->agent.state_dir,
+		    strerror(-rc));
+	return rc;
+}
+
 int
 agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by, uint64_t token)
 {
@@ -127,12 +138,16 @@ agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *
 	message.u.mode.order = order;
 	message.u.mode.mode = agent_mode(agent);
 	role_send(agent->roles[ROLE_ENFORCER], &message, -1);
-	rc = state_store(state, agent->conf->agent.state_dir);
-	if (rc != 0)
-		log_error("order not kept path=%s error=\"%s\"", agent->conf->agent.state_dir,
-		    strerror(-rc));
+	rc = keep_state(agent);
 	raise_mode_event(agent, order, before, by);
 	return rc;
+}
+
+void
+agent_note_panic(struct agent *agent, bool panic)
+{
+	agent->state.panic = panic;
+	keep_state(agent);
 }
 
 void

@@ -136,6 +136,9 @@ pass_event(struct agent *agent, const struct event *from)
 {
 	struct event event = *from;
 
+	/* lifted or put back by hand with nft: as lasting as by threatlistctl */
+	if (event.name == EVENT_PANIC || event.name == EVENT_RESUME)
+		agent_note_panic(agent, event.name == EVENT_PANIC);
 	events_raise(agent->events, &event);
 }
 

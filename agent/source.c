@@ -24,6 +24,57 @@ source_free_lists(struct source *source)
 	source->in_force = source->held = NULL;
 }
 
+/* Puts list in the place of what was in force.  Takes it over. */
+static void
+adopt(struct source *source, struct list *list, bool on_disk)
+{
+	list_free(source->in_force);
+	source->in_force = list;
+	source->has_list = true;
+	source->on_disk = on_disk;
+	source->row = *list_source(list, 0);
+	memcpy(source->hash, list_hash(list), LIST_HASH_LEN);
+}
+
+const struct list *
+source_list(struct source *source)
+{
+	struct cache_copy copy;
+	struct list_error error = { "it is gone" };
+
+	if (source->in_force != NULL || !source->has_list)
+		return source->in_force;
+	if (cache_load(source->state_dir, source->conf->name, &copy, &error) == 0) {
+		if (memcmp(list_hash(copy.list), source->hash, LIST_HASH_LEN) == 0) {
+			source->in_force = copy.list;
+			return source->in_force;
+		}
+		list_free(copy.list);
+		snprintf(error.text, sizeof(error.text), "it is another list");
+	}
+	log_error("last good list not read back source=%s error=\"%s\"; it is asked for whole",
+	    source->conf->name, error.text);
+	source->etag[0] = source->last_modified[0] = '\0';
+	source->due_ms = 0;
+	return NULL;
+}
+
+void
+source_rest(struct source *source)
+{
+	if (!source->on_disk)
+		return;
+	list_free(source->in_force);
+	source->in_force = NULL;
+}
+
+/* Is this the list in force already? */
+static bool
+is_in_force(const struct source *source, const struct list *list)
+{
+	return source->has_list && memcmp(list_hash(list), source->hash, LIST_HASH_LEN) == 0;
+}
+
 /* Does this image say what the config says of the source? */
 static bool
 image_fits(const struct conf_source *conf, const struct list *list)
@@ -58,7 +109,7 @@ source_load(struct source *source)
 		list_free(copy.list);
 		return;
 	}
-	source->in_force = copy.list;
+	adopt(source, copy.list, true);
 	source->last_good_ms = copy.stored_ms;
 	snprintf(source->etag, sizeof(source->etag), "%s", copy.etag);
 	snprintf(source->last_modified, sizeof(source->last_modified), "%s", copy.last_modified);
@@ -84,6 +135,7 @@ source_inherit(struct source *source, struct source *from)
 	*source = *from;
 	source->conf = conf;
 	from->in_force = from->held = NULL;
+	from->has_list = false;
 	source->fetching = false;
 	if (same_reading(conf, old))
 		return;
@@ -95,16 +147,16 @@ source_inherit(struct source *source, struct source *from)
 
 /* The part of a list event that both kinds share. */
 static void
-describe(struct event *event, enum event_name name, const struct source *source,
+describe(struct event *event, enum event_name name, struct source *source,
     const struct list *fresh)
 {
 	event_init(event, name, NULL);
 	snprintf(event->source, sizeof(event->source), "%s", source->conf->name);
-	list_difference(source->in_force, fresh, &event->added, &event->removed);
+	list_difference(source_list(source), fresh, &event->added, &event->removed);
 	event->entries = list_source(fresh, 0)->entries;
 	event->has_counts = 1;
-	if (source->in_force != NULL)
-		memcpy(event->old_hash, list_source(source->in_force, 0)->hash, LIST_HASH_LEN);
+	if (source->has_list)
+		memcpy(event->old_hash, source->row.hash, LIST_HASH_LEN);
 	memcpy(event->new_hash, list_source(fresh, 0)->hash, LIST_HASH_LEN);
 }
 
@@ -122,12 +174,12 @@ put_in_force(struct source *source, struct list *list)
 	    source->conf->name, (unsigned long long)event.entries,
 	    (unsigned long long)event.added, (unsigned long long)event.removed);
 	events_raise(source->events, &event);
-	list_free(source->in_force);
-	source->in_force = list;
+	adopt(source, list, false);
 	source->last_good_ms = loop_wall_ms();
 	bytes = list_bytes(list, &size);
 	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
 	    source->last_modified);
+	source->on_disk = rc == 0;
 	if (rc != 0)
 		log_error("last good list not kept source=%s path=%s error=\"%s\"; it is in force",
 		    source->conf->name, source->state_dir, strerror(-rc));
@@ -232,14 +284,13 @@ judge(struct source *source, const struct msg_fetched *fetched, int fd)
 	keep_validators(source, fetched);
 	source->lines = fetched->lines;
 	source->rejected = fetched->rejected;
-	if (source->in_force != NULL &&
-	    memcmp(list_hash(list), list_hash(source->in_force), LIST_HASH_LEN) == 0) {
+	if (is_in_force(source, list) && source_list(source) != NULL) {
 		list_free(list);
 		return unchanged(source);
 	}
 	succeed(source);
 	nown = subnets_of_host(own, OWN_SUBNETS_MAX);
-	if (!gate_pass(&source->conf->gates, source->in_force, list, own, nown, reason)) {
+	if (!gate_pass(&source->conf->gates, source_list(source), list, own, nown, reason)) {
 		/* asked for whole again, so that it is judged again */
 		source->etag[0] = source->last_modified[0] = '\0';
 		hold(source, list, reason);
@@ -258,7 +309,7 @@ source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
 	source->last_try_ms = loop_wall_ms();
 	if (fetched->outcome == FETCH_NEW)
 		return judge(source, fetched, fd);
-	if (fetched->outcome == FETCH_SAME && source->in_force != NULL) {
+	if (fetched->outcome == FETCH_SAME && source->has_list) {
 		keep_validators(source, fetched);
 		return unchanged(source);
 	}

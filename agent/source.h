@@ -20,7 +20,12 @@ struct source {
 	const struct conf_source *conf;	/* borrowed from the agent's config */
 	const char *state_dir;		/* borrowed, too */
 	struct events *events;
-	struct list *in_force, *held;	/* owned; NULL: none */
+	bool has_list;			/* one is in force: in memory, or resting on disk */
+	bool on_disk;			/* its last good file is there */
+	struct list_source row;		/* what it says of itself */
+	uint8_t hash[LIST_HASH_LEN];	/* list_hash of it */
+	struct list *in_force;		/* owned; NULL: none, or resting: ask source_list */
+	struct list *held;		/* owned; NULL: none */
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
 	int64_t first_failure_ms;		/* wall clock, 0: not failing */
@@ -49,6 +54,15 @@ void source_fail(struct source *source, const char *reason);
 
 /* Puts the list that is held back in force.  -ENODATA: there is none. */
 int source_accept(struct source *source);
+
+/*
+ * The list in force, read back from disk if it rests there; NULL: none, or (then
+ * has_list is set, and it is said in the log) it cannot be read back.
+ */
+const struct list *source_list(struct source *source);
+
+/* Lets the memory of the list in force go, if it can be read back from disk. */
+void source_rest(struct source *source);
 
 void source_free_lists(struct source *source);
 

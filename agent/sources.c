@@ -6,6 +6,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ sources_configure(struct sources *sources)
 		if (before != NULL)
 			source_inherit(&all[i], before);
 		all[i].state_dir = conf->agent.state_dir;
-		if (all[i].in_force == NULL)
+		if (!all[i].has_list)
 			source_load(&all[i]);
 	}
 	free_all(sources->all, sources->n);
@@ -136,7 +137,7 @@ worth_uniting(const struct sources *sources)
 	for (i = 0; i < sources->n; i++) {
 		if (sources->all[i].conf->role != LIST_THREAT)
 			continue;
-		if (sources->all[i].in_force != NULL)
+		if (sources->all[i].has_list)
 			return true;
 		configured = true;
 	}
@@ -155,8 +156,11 @@ unite(struct sources *sources)
 	int64_t begun = loop_now_ms();
 	int fd = -1, rc, i;
 
-	for (i = 0; i < (int)sources->n; i++)
-		lists[i] = sources->all[i].in_force;
+	for (i = 0; i < (int)sources->n; i++) {
+		lists[i] = source_list(&sources->all[i]);
+		if (lists[i] == NULL && sources->all[i].has_list)
+			return;		/* the union before stays in force */
+	}
 	rc = compile_union(lists, sources->n, sources->agent->conf->agent.scope, &image, &notes);
 	if (rc == 0) {
 		fd = memfd_with("threatlistd-list", image.bytes, image.size);
@@ -207,8 +211,13 @@ sources_send_list(struct sources *sources, struct role *role)
 void
 sources_unite(struct sources *sources)
 {
+	size_t i;
+
 	if (sources->changed && worth_uniting(sources))
 		unite(sources);
+	for (i = 0; i < sources->n; i++)
+		source_rest(&sources->all[i]);
+	malloc_trim(0);
 	plan(sources);
 }
 
@@ -264,9 +273,9 @@ sources_brief_feed(struct sources *sources)
 		message.type = MSG_FETCH;
 		message.u.fetch.source = (uint32_t)i;
 		message.u.fetch.ask_facts = !sources->asked_facts;
-		if (source->in_force != NULL) {
+		if (source->has_list) {
 			message.u.fetch.have_hash = 1;
-			memcpy(message.u.fetch.hash, list_hash(source->in_force), LIST_HASH_LEN);
+			memcpy(message.u.fetch.hash, source->hash, LIST_HASH_LEN);
 			snprintf(message.u.fetch.etag, sizeof(message.u.fetch.etag), "%s",
 			    source->etag);
 			snprintf(message.u.fetch.last_modified,
@@ -352,14 +361,24 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	const struct source *source = &sources->all[index];
 
 	view->conf = source->conf;
-	view->in_force = source->in_force;
+	view->row = source->has_list ? &source->row : NULL;
 	view->held = source->held;
 	view->state = source->held != NULL ? "held" : source->first_failure_ms != 0 ? "failing" :
-	    source->in_force == NULL ? "loading" : "ok";
+	    !source->has_list ? "loading" : "ok";
 	view->last_good_ms = source->last_good_ms;
 	view->last_try_ms = source->last_try_ms;
 	view->next_ms = loop_wall_ms() + (source->due_ms - loop_now_ms());
 	view->rejected = source->rejected;
 	view->lines = source->lines;
 	view->error = source->error;
+}
+
+bool
+sources_find(struct sources *sources, size_t index, const struct addr *addr, struct list_hit *hit)
+{
+	const struct list *list = source_list(&sources->all[index]);
+	bool found = list != NULL && list_find(list, addr, hit);
+
+	source_rest(&sources->all[index]);
+	return found;
 }

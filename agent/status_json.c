@@ -78,10 +78,9 @@ static cJSON *
 source_json(const struct source_view *view)
 {
 	static const char *const types[] = { [SOURCE_FILE] = "file", [SOURCE_HTTPS] = "https" };
-	const struct list_source *source;
+	const struct list_source *source = view->row;
 	cJSON *object = cJSON_CreateObject();
 
-	source = view->in_force != NULL ? list_source(view->in_force, 0) : NULL;
 	cJSON_AddStringToObject(object, "name", view->conf->name);
 	cJSON_AddStringToObject(object, "type", types[view->conf->type]);
 	cJSON_AddStringToObject(object, "role", list_role_text(view->conf->role));
@@ -332,7 +331,7 @@ find_trusted(const struct agent *agent, const struct addr *addr, struct list_hit
 		struct list_hit found;
 
 		sources_view(agent->sources, i, &view);
-		if (view.in_force == NULL || !list_find(view.in_force, addr, &found))
+		if (!sources_find(agent->sources, i, addr, &found))
 			continue;
 		if (view.conf->role == LIST_THREAT) {
 			threat = true;

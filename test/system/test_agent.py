@@ -257,6 +257,28 @@ def test_panic_resume_purge_with_an_agent(lab, agent):
     assert any(e.get("name") == "panic" and "uid 0" in e.get("by", "") for e in events)
 
 
+def test_panic_by_hand_is_kept_and_told(lab, agent):
+    agent.start()
+    lab.nft("add", "table", "inet", "threatlistd", "{ flags dormant; }")
+    assert until(lambda: agent.status()["mode"] == "panic"), agent.log()
+    event = until(lambda: agent.found(event="panic"), 5)
+    assert event and event["service"]["additionalInfo"]["threatlistd"]["event"]["program"] == "nft"
+    agent.kill_all()
+    agent.start()
+    assert agent.status()["mode"] == "panic" and lab.ping(lab.agent, LISTED)
+    assert agent.ctl("resume").returncode == 0
+    assert not lab.ping(lab.agent, LISTED)
+
+
+def test_stopped_answers_open_a_finding_of_their_own_without_a_sensor(lab, agent):
+    agent.configure(capture="method = off")
+    agent.start()
+    lab.ping(lab.listed, AGENT_AT_LISTED)
+    lab.ping(lab.agent, LISTED)
+    for direction in ("INBOUND", "OUTBOUND"):
+        assert until(lambda: agent.found(LISTED, direction), 5), direction
+
+
 def test_panic_resume_purge_without_an_agent(lab, agent):
     agent.start()
     agent.stop()
