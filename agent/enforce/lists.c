@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which list the kernel is to hold, and the one before for what was counted under it. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,6 +149,7 @@ lists_apply(struct enforcer *enforcer, struct enforce_error *err)
 	    (unsigned long long)enforcer->now.generation, (long long)(loop_now_ms() - begun));
 	enforcer->last_change_ms = loop_wall_ms();
 	loop_timer_start(enforcer->loop, enforcer->forget_before, BEFORE_KEPT_MS);
+	malloc_trim(0);		/* the work of an apply goes back */
 	ledger_relabel(enforcer->sweep.file.ledger, label_now, enforcer);
 	guard_settled(enforcer);
 	return 0;
