@@ -480,6 +480,12 @@ start_anew(struct rows *rows, const struct ledger_conf *conf)
 	in_order();
 	header->magic = ROWS_MAGIC;
 	in_order();
+}
+
+/* Not done to fresh ones: their pages are zero without being touched. */
+static void
+forget_indexes(struct rows *rows)
+{
 	memset(rows->element_index.heads, 0, rows->nbuckets * sizeof(uint32_t));
 	memset(rows->key_index.heads, 0, rows->nbuckets * sizeof(uint32_t));
 }
@@ -524,8 +530,11 @@ rows_open(struct rows *rows, const struct ledger_conf *conf, const char **anew)
 		rows_close(rows);
 		return -ENOSPC;
 	}
-	if (*anew == NULL)
+	if (*anew == NULL) {
 		*anew = take_over(rows);
+		if (*anew != NULL)
+			forget_indexes(rows);
+	}
 	if (*anew != NULL)
 		start_anew(rows, conf);
 	return 0;
