@@ -10,4 +10,10 @@ for bench in "$B"/test/bench/bench_*; do
 	printf '== %s\n' "$(basename "$bench")"
 	"$bench" || { status=1; echo "FAILED: $bench" >&2; }
 done
+printf '== kernel.py\n'
+if [ "$(id -u)" -eq 0 ] && command -v ipset >/dev/null && command -v nft >/dev/null; then
+	/usr/bin/python3 "$(dirname "$0")/kernel.py" || { status=1; echo "FAILED: kernel.py" >&2; }
+else
+	echo "skipped: needs root, nft and ipset"
+fi
 exit $status
