@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <assert.h>
 #include <errno.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -25,7 +24,7 @@ struct edit {
 	bool switched;		/* the rules are to use the new state of it */
 	uint8_t turn;		/* of the set to make */
 	uint32_t size;
-	struct keys come, gone;	/* of a hash that stays or (come only) is made as a union */
+	bool lingers;		/* what goes is in a new set too, until the rules are switched */
 };
 
 struct change {
@@ -46,24 +45,18 @@ is_listed(unsigned int set)
 	return set < set_of(CLASS_WATCH, SHAPE_HOSTS, 0) || set >= SET_TOP(0);
 }
 
-static bool
-is_protect(unsigned int set)
-{
-	return set >= set_of(CLASS_PROTECT, SHAPE_HOSTS, 0) && set < SET_TOP(0);
-}
-
 /* Hosts of watch and reject: what they say of a host must be there before it is listed. */
 static bool
 is_action_hosts(unsigned int set)
 {
-	return !is_listed(set) && !is_protect(set) && !set_info(set)->ranges;
+	return !is_listed(set) && !set_protects(set) && !set_info(set)->ranges;
 }
 
 /* The hosts of a table are there even when empty: an admin looks for them. */
 static bool
-is_wanted(unsigned int set, const struct keys *keys)
+is_wanted(unsigned int set, const struct difference *difference)
 {
-	return keys->n > 0 || set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4) ||
+	return difference->n > 0 || set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4) ||
 	    set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6);
 }
 
@@ -200,58 +193,62 @@ settle_turns(struct change *change)
 
 /* Can the hash be edited in place?  *budget are the bytes left for edits. */
 static bool
-can_edit(const struct turn *turn, unsigned int set, const struct keys *keys, size_t *budget)
+can_edit(const struct turn *turn, unsigned int set, const struct difference *difference,
+    size_t *budget)
 {
-	size_t gone, come, bytes;
+	size_t bytes = elements_size(&difference->come, difference->come.n + difference->gone.n);
 
-	if (set_info(set)->ranges || turn->size / SHRINK_FACTOR > set_size_for(keys->n))
-		return false;
-	keys_compare(&turn->keys, keys, &gone, &come);
-	bytes = elements_size(keys, gone + come);
-	if (turn->keys.n + come > turn->size || bytes > *budget)
+	if (set_info(set)->ranges || turn->size / SHRINK_FACTOR > set_size_for(difference->n) ||
+	    turn->keys.n + difference->come.n > turn->size || bytes > *budget)
 		return false;
 	*budget -= bytes;
 	return true;
-}
-
-static bool
-same_keys(const struct keys *a, const struct keys *b)
-{
-	return a->n == b->n && (a->n == 0 ||
-	    memcmp(a->bytes, b->bytes, a->n * keys_item_size(a)) == 0);
 }
 
 static int
 plan_set(struct change *change, unsigned int set, size_t *budget)
 {
 	struct turn *turn = &change->enforce->sets[set];
-	const struct keys *keys = &change->target->keys[set];
+	const struct difference *difference = &change->target->sets[set];
 	struct edit *edit = &change->edits[set];
-	int error = 0;
 
-	if (!is_wanted(set, keys)) {
+	if (!is_wanted(set, difference)) {
 		edit->action = turn->present ? ACTION_REMOVE : ACTION_KEEP;
-	} else if (turn->present && turn->known && same_keys(&turn->keys, keys)) {
+	} else if (turn->present && turn->known && difference_none(difference)) {
 		edit->action = ACTION_KEEP;
-	} else if (turn->present && turn->known && can_edit(turn, set, keys, budget)) {
+	} else if (turn->present && turn->known && can_edit(turn, set, difference, budget)) {
 		edit->action = ACTION_EDIT;
-		error = keys_minus(&edit->come, keys, &turn->keys);
-		if (error == 0)
-			error = keys_minus(&edit->gone, &turn->keys, keys);
 	} else {
 		edit->action = ACTION_MAKE;
 		edit->turn = turn->present ? !turn->turn : 0;
 		/* kept a while: what the rules may still find by the lists' old state */
-		if (is_action_hosts(set) && turn->present && turn->known)
-			error = keys_minus(&edit->gone, &turn->keys, keys);
-		edit->size = set_size_for(keys->n + edit->gone.n);
+		edit->lingers = is_action_hosts(set) && turn->present && turn->known;
+		edit->size = set_size_for(difference->n +
+		    (edit->lingers ? difference->gone.n : 0));
 	}
-	if (error == 0 && (edit->action == ACTION_MAKE || edit->action == ACTION_REMOVE))
+	if (edit->action == ACTION_MAKE || edit->action == ACTION_REMOVE)
 		change->switching = true;
-	return error == 0 ? 0 : enforce_fail(change->err, error, "comparing lists", NULL);
+	/* so that nothing can fail when the kernel has changed */
+	if (keys_reserve(&turn->keys, difference->n) != 0)
+		return enforce_fail(change->err, -ENOMEM, "a copy of the members", NULL);
+	return 0;
 }
 
 /* --- 1: new sets ---------------------------------------------------------------------- */
+
+/* The engine's copy of the members takes the change; it is not what a set holds yet. */
+static void
+follow(struct change *change, unsigned int set)
+{
+	struct turn *turn = &change->enforce->sets[set];
+	struct difference *difference = &change->target->sets[set];
+
+	turn->known = false;
+	if (turn->keys.n == 0)
+		keys_move(&turn->keys, &difference->come);
+	else
+		keys_patch(&turn->keys, &difference->gone, &difference->come);
+}
 
 /* Fills a set that no rule knows, in as many transactions as it takes. */
 static int
@@ -291,10 +288,12 @@ make_sets(struct change *change)
 
 		if (edit->action != ACTION_MAKE)
 			continue;
+		follow(change, set);
 		error = fill(change, set_info(set)->names[edit->turn],
-		    &change->target->keys[set]);
-		if (error == 0)
-			error = fill(change, set_info(set)->names[edit->turn], &edit->gone);
+		    &change->enforce->sets[set].keys);
+		if (error == 0 && edit->lingers)
+			error = fill(change, set_info(set)->names[edit->turn],
+			    &change->target->sets[set].gone);
 	}
 	return error;
 }
@@ -315,7 +314,7 @@ check_made(struct change *change)
 	if (error == 0 && (!state.exists || state.handle != enforce->handle))
 		error = -ENOENT;
 	for (set = 0; set < SET_TURNS && error == 0; set++) {
-		const struct keys *keys = &change->target->keys[set];
+		const struct keys *keys = &enforce->sets[set].keys;
 		const struct edit *edit = &change->edits[set];
 
 		if (edit->action != ACTION_MAKE)
@@ -416,7 +415,8 @@ put_edits(struct change *change, bool listed, bool come, bool gone)
 	unsigned int set;
 
 	for (set = 0; set < SET_TURNS; set++) {
-		struct edit *edit = &change->edits[set];
+		const struct difference *difference = &change->target->sets[set];
+		const struct edit *edit = &change->edits[set];
 		const char *name;
 
 		if (is_listed(set) != listed)
@@ -424,9 +424,11 @@ put_edits(struct change *change, bool listed, bool come, bool gone)
 		name = set_info(set)->names[edit->action == ACTION_MAKE ? edit->turn :
 		    change->enforce->sets[set].turn];
 		if (come && edit->action == ACTION_EDIT)
-			elements_add(&change->batch, name, &edit->come, 0, edit->come.n);
-		if (gone && edit->action != ACTION_KEEP)
-			elements_delete(&change->batch, name, &edit->gone, 0, edit->gone.n);
+			elements_add(&change->batch, name, &difference->come, 0,
+			    difference->come.n);
+		if (gone && (edit->action == ACTION_EDIT || edit->lingers))
+			elements_delete(&change->batch, name, &difference->gone, 0,
+			    difference->gone.n);
 		if (edit->action == ACTION_EDIT)
 			change->enforce->sets[set].known = false;
 	}
@@ -459,7 +461,7 @@ switch_judges(struct change *change)
 		struct edit *edit = &change->edits[set];
 
 		edit->switched = edit->action == ACTION_MAKE &&
-		    (is_action_hosts(set) || is_protect(set));
+		    (is_action_hosts(set) || set_protects(set));
 		any |= edit->switched;
 	}
 	put_edits(change, false, true, false);
@@ -501,7 +503,7 @@ change_in_place(struct change *change)
 
 /* --- the whole ------------------------------------------------------------------------ */
 
-/* Everything went well: the target is what the sets hold. */
+/* Everything went well: what was wanted is what the sets hold. */
 static void
 finish(struct change *change, unsigned int from, unsigned int to)
 {
@@ -512,7 +514,10 @@ finish(struct change *change, unsigned int from, unsigned int to)
 
 		if (change->edits[set].action == ACTION_KEEP)
 			continue;
-		keys_move(&turn->keys, &change->target->keys[set]);
+		if (change->edits[set].action == ACTION_EDIT)
+			follow(change, set);
+		else if (change->edits[set].action == ACTION_REMOVE)
+			keys_fini(&turn->keys);
 		turn->known = turn->present;
 	}
 }
@@ -560,23 +565,10 @@ change_sets(struct enforce *enforce, struct split *target, unsigned int from, un
     struct enforce_error *err)
 {
 	struct change change = { .enforce = enforce, .target = target, .err = err };
-	unsigned int set;
 	int error;
 
 	batch_init(&change.batch);
-	for (set = 0; set < SET_TURNS; set++) {
-		keys_init(&change.edits[set].come, set_info(set)->key_size,
-		    set_info(set)->ranges);
-		keys_init(&change.edits[set].gone, set_info(set)->key_size,
-		    set_info(set)->ranges);
-	}
 	error = run(&change, from, to);
-	for (set = 0; set < SET_TURNS; set++) {
-		keys_fini(&change.edits[set].come);
-		keys_fini(&change.edits[set].gone);
-	}
 	batch_fini(&change.batch);
-	/* a load's memory goes back to the system at once */
-	malloc_trim(0);
 	return error;
 }

@@ -20,10 +20,11 @@
 #include "split.h"
 
 /*
- * Sets [from, to) shall hold what target has for them, the others stay as they
- * are.  Takes the keys out of target when it succeeds.  On failure the rules
- * still refer to what they did, and the members of sets that were being edited
- * are no longer known: the next change makes them anew.
+ * Sets [from, to) take the difference, which is one to the engine's own copy of
+ * the members (enforce->sets[].keys), the others stay as they are.  Uses target
+ * up.  On failure the rules still refer to what they did, and the members of
+ * sets that were being changed are no longer known: the next change makes them
+ * anew.
  */
 int change_sets(struct enforce *enforce, struct split *target, unsigned int from, unsigned int to,
     struct enforce_error *err);

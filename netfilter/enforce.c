@@ -205,9 +205,34 @@ doubt(struct enforce *enforce, struct enforce_error *err)
 	return engine_look(enforce, err);
 }
 
+/* One try; without a list only the protected addresses. */
 static int
-change(struct enforce *enforce, struct split *split, unsigned int from, unsigned int to,
-    struct enforce_error *err)
+change_once(struct enforce *enforce, const struct list *list, struct enforce_error *err)
+{
+	struct split split;
+	unsigned int set;
+	int error = 0;
+
+	split_init(&split);
+	for (set = 0; set < SET_TURNS; set++)
+		split.sets[set].old = &enforce->sets[set].keys;
+	if (list != NULL) {
+		error = split_list(&split, list);
+		if (error != 0)
+			enforce_fail(err, error, "splitting the list", NULL);
+	}
+	if (error == 0)
+		error = gather_protect(enforce, &split, err);
+	if (error == 0)
+		error = list != NULL ? change_sets(enforce, &split, 0, SET_TURNS, err) :
+		    change_sets(enforce, &split, set_of(CLASS_PROTECT, SHAPE_HOSTS, 0),
+			SET_TOP(0), err);
+	split_fini(&split);
+	return error;
+}
+
+static int
+change(struct enforce *enforce, const struct list *list, struct enforce_error *err)
 {
 	struct enforce_error reason = { "" };
 	int error;
@@ -215,11 +240,11 @@ change(struct enforce *enforce, struct split *split, unsigned int from, unsigned
 	watch_pause(enforce);
 	error = engine_look(enforce, err);
 	if (error == 0)
-		error = change_sets(enforce, split, from, to, &reason);
+		error = change_once(enforce, list, &reason);
 	/* others may have changed the table under our hands: once more, from the ground */
 	if (error != 0 && error != -EPERM && error != -ENOMEM && doubt(enforce, err) == 0) {
 		log_warn("changing the table from the ground: error=\"%s\"", reason.text);
-		error = change_sets(enforce, split, from, to, &reason);
+		error = change_once(enforce, list, &reason);
 	}
 	if (error != 0 && reason.text[0] != '\0' && err != NULL)
 		*err = reason;
@@ -230,38 +255,15 @@ change(struct enforce *enforce, struct split *split, unsigned int from, unsigned
 int
 enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err)
 {
-	struct split split;
-	int error;
-
-	if (enforce->mode == ENFORCE_OFF)
-		return 0;
-	split_init(&split);
-	error = split_list(&split, list);
-	if (error != 0)
-		enforce_fail(err, error, "splitting the list", NULL);
-	if (error == 0)
-		error = gather_protect(enforce, &split, err);
-	if (error == 0)
-		error = change(enforce, &split, 0, SET_TURNS, err);
-	split_fini(&split);
-	return error;
+	return enforce->mode == ENFORCE_OFF ? 0 : change(enforce, list, err);
 }
 
 int
 enforce_protect(struct enforce *enforce, struct enforce_error *err)
 {
-	struct split split;
-	int error;
-
 	if (enforce->mode == ENFORCE_OFF || !enforce->table)
 		return 0;
-	split_init(&split);
-	error = gather_protect(enforce, &split, err);
-	if (error == 0)
-		error = change(enforce, &split, set_of(CLASS_PROTECT, SHAPE_HOSTS, 0), SET_TOP(0),
-		    err);
-	split_fini(&split);
-	return error;
+	return change(enforce, NULL, err);
 }
 
 /* One small transaction of ours, unseen by the watcher. */

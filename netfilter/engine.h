@@ -17,7 +17,7 @@ struct watch;
 /* One set that takes turns between two names. */
 struct turn {
 	bool present;		/* it is in the table, under the name of this turn */
-	bool known;		/* keys are its members, exactly */
+	bool known;		/* keys are what the kernel's set holds, exactly */
 	uint8_t turn;
 	uint32_t size;		/* of a hash */
 	struct keys keys;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -35,18 +36,19 @@ keys_item_size(const struct keys *keys)
 	return (keys->ranges ? 2u : 1u) * (size_t)keys->key_size;
 }
 
-void
+int
 keys_reserve(struct keys *keys, size_t n)
 {
 	uint8_t *bytes;
 
 	if (n <= keys->room)
-		return;
+		return 0;
 	bytes = realloc(keys->bytes, n * keys_item_size(keys));
-	if (bytes != NULL) {
-		keys->bytes = bytes;
-		keys->room = n;
-	}
+	if (bytes == NULL)
+		return -ENOMEM;
+	keys->bytes = bytes;
+	keys->room = n;
+	return 0;
 }
 
 int
@@ -70,23 +72,9 @@ keys_add(struct keys *keys, const uint8_t *first, const uint8_t *last)
 	return 0;
 }
 
-void
-keys_trim(struct keys *keys)
-{
-	uint8_t *bytes;
-
-	if (keys->n == keys->room || keys->n == 0)
-		return;
-	bytes = realloc(keys->bytes, keys->n * keys_item_size(keys));
-	if (bytes != NULL) {
-		keys->bytes = bytes;
-		keys->room = keys->n;
-	}
-}
-
 /* memcmp, without a call for the many IPv4 hosts. */
 static inline int
-compare_items(const uint8_t *a, const uint8_t *b, size_t size)
+compare_keys(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	uint32_t left, right;
 
@@ -99,44 +87,66 @@ compare_items(const uint8_t *a, const uint8_t *b, size_t size)
 	return (left > right) - (left < right);
 }
 
-void
-keys_compare(const struct keys *a, const struct keys *b, size_t *only_a, size_t *only_b)
+int
+keys_order(const struct keys *keys, size_t i, const uint8_t *first, const uint8_t *last)
 {
-	size_t i = 0, j = 0, size = keys_item_size(a);
+	const uint8_t *item = keys_item(keys, i);
+	int order = compare_keys(item, first, keys->key_size);
 
-	*only_a = *only_b = 0;
-	while (i < a->n && j < b->n) {
-		int order = compare_items(keys_item(a, i), keys_item(b, j), size);
-
-		*only_a += order < 0;
-		*only_b += order > 0;
-		i += order <= 0;
-		j += order >= 0;
-	}
-	*only_a += a->n - i;
-	*only_b += b->n - j;
+	if (order != 0 || !keys->ranges)
+		return order;
+	return compare_keys(item + keys->key_size, last, keys->key_size);
 }
 
-int
-keys_minus(struct keys *out, const struct keys *a, const struct keys *b)
+/* The first of the items [from, to) that is not below item i of another; to: none. */
+static size_t
+find_place(const struct keys *keys, size_t from, size_t to, const struct keys *other, size_t i)
 {
-	size_t i, j = 0, size = keys_item_size(a);
-	int error;
+	const uint8_t *item = keys_item(other, i);
 
-	for (i = 0; i < a->n; i++) {
-		const uint8_t *item = keys_item(a, i);
-		int order = -1;
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
 
-		while (j < b->n &&
-		    (order = compare_items(item, keys_item(b, j), size)) > 0)
-			j++;
-		if (j < b->n && order == 0)
-			continue;
-		error = keys_add(out, item, item + a->key_size);
-		if (error != 0)
-			return error;
+		if (keys_order(keys, mid, item, item + keys->key_size) < 0)
+			from = mid + 1;
+		else
+			to = mid;
 	}
-	return 0;
+	return from;
+}
+
+static void
+move_items(struct keys *keys, size_t to, size_t from, size_t n)
+{
+	size_t size = keys_item_size(keys);
+
+	if (n > 0 && to != from)
+		memmove(keys->bytes + to * size, keys->bytes + from * size, n * size);
+}
+
+void
+keys_patch(struct keys *keys, const struct keys *gone, const struct keys *come)
+{
+	size_t i, at, from = 0, used = 0, size = keys_item_size(keys);
+
+	/* what stays moves down over what goes … */
+	for (i = 0; i < gone->n; i++) {
+		at = find_place(keys, from, keys->n, gone, i);
+		move_items(keys, used, from, at - from);
+		used += at - from;
+		from = at + 1;
+	}
+	move_items(keys, used, from, keys->n - from);
+	used += keys->n - from;
+	assert(used + gone->n == keys->n && used + come->n <= keys->room);
+	keys->n = used + come->n;
+	/* … and, from the end, up from between what comes */
+	for (i = come->n; i > 0; i--) {
+		at = find_place(keys, 0, used, come, i - 1);
+		move_items(keys, at + i, at, used - at);
+		memcpy(keys->bytes + (at + i - 1) * size, keys_item(come, i - 1), size);
+		used = at;
+	}
 }
 
 bool

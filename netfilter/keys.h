@@ -32,20 +32,20 @@ keys_item(const struct keys *keys, size_t i)
 	return keys->bytes + i * (keys->ranges ? 2u : 1u) * keys->key_size;
 }
 
-/* Makes room for n items in all; that it could not is told by keys_add. */
-void keys_reserve(struct keys *keys, size_t n);
+/* Makes room for n items in all.  0 or -ENOMEM. */
+int keys_reserve(struct keys *keys, size_t n);
 
 /* Appends; the caller keeps the order.  last is ignored for hosts.  0 or -ENOMEM. */
 int keys_add(struct keys *keys, const uint8_t *first, const uint8_t *last);
 
-/* Gives back room that is not used. */
-void keys_trim(struct keys *keys);
+/* How item i compares to another one: <0, 0, >0 as memcmp(3). */
+int keys_order(const struct keys *keys, size_t i, const uint8_t *first, const uint8_t *last);
 
-/* How many items only a has, and only b. */
-void keys_compare(const struct keys *a, const struct keys *b, size_t *only_a, size_t *only_b);
-
-/* Fills *out (initialised, empty) with the items of a that b has not. */
-int keys_minus(struct keys *out, const struct keys *a, const struct keys *b);
+/*
+ * Takes out the items of gone, which are all there, and puts in those of come,
+ * which are not.  There must be room for what is left and come together.
+ */
+void keys_patch(struct keys *keys, const struct keys *gone, const struct keys *come);
 
 /* Is the address one of the hosts, or within one of the ranges? */
 bool keys_contain(const struct keys *keys, const uint8_t *key);

@@ -41,6 +41,12 @@ set_of(enum set_class class, enum set_shape shape, unsigned int family)
 	return ((unsigned int)class * SHAPE_END + shape) * FAMILY_END + family;
 }
 
+static inline bool
+set_protects(unsigned int set)
+{
+	return set >= set_of(CLASS_PROTECT, SHAPE_HOSTS, 0) && set < SET_TOP(0);
+}
+
 struct set_info {
 	const char *names[2];	/* taking turns */
 	uint8_t key_size;	/* 4 or 16 */

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "split.h"
 
-/* A range of either family as keys of the kernel. */
+/* An address of either family; IPv4 has the lower 32 bits of lo. */
+struct number {
+	uint64_t hi, lo;
+};
+
 struct span {
-	uint8_t first[KEY_MAX], last[KEY_MAX];
-	uint8_t action;			/* enum list_action */
+	struct number first, last;
 };
 
 /* The ranges of one family of a list. */
 struct view {
 	const struct list *list;
+	struct split *split;
 	unsigned int family;		/* FAMILY_V4, FAMILY_V6 */
-	size_t n, key_size;
+	size_t n;
 	uint64_t small;			/* ranges up to this size become hosts */
+	uint64_t next_top;		/* leading bits that the prefilter has not yet */
+	bool top_full;			/* there would be too many of them */
 };
 
 void
@@ -25,7 +32,8 @@ split_init(struct split *split)
 	unsigned int set;
 
 	for (set = 0; set < SET_TURNS; set++)
-		keys_init(&split->keys[set], set_info(set)->key_size, set_info(set)->ranges);
+		difference_init(&split->sets[set], set_info(set)->key_size,
+		    set_info(set)->ranges);
 }
 
 void
@@ -34,72 +42,85 @@ split_fini(struct split *split)
 	unsigned int set;
 
 	for (set = 0; set < SET_TURNS; set++)
-		keys_fini(&split->keys[set]);
+		difference_fini(&split->sets[set]);
 }
 
 static void
-put32(uint8_t *key, uint32_t value)
+put64(uint8_t *key, uint64_t value)
 {
-	key[0] = (uint8_t)(value >> 24);
-	key[1] = (uint8_t)(value >> 16);
-	key[2] = (uint8_t)(value >> 8);
-	key[3] = (uint8_t)value;
+	value = htobe64(value);
+	memcpy(key, &value, sizeof(value));
 }
 
 static uint64_t
-get_be(const uint8_t *key, size_t size)
+get64(const uint8_t *key)
 {
-	uint64_t value = 0;
-	size_t i;
+	uint64_t value;
 
-	for (i = 0; i < size; i++)
-		value = value << 8 | key[i];
-	return value;
+	memcpy(&value, key, sizeof(value));
+	return be64toh(value);
 }
 
 static void
+number_put(struct number number, unsigned int family, uint8_t key[static KEY_MAX])
+{
+	uint32_t value = htobe32((uint32_t)number.lo);
+
+	if (family == FAMILY_V4) {
+		memcpy(key, &value, sizeof(value));
+	} else {
+		put64(key, number.hi);
+		put64(key + 8, number.lo);
+	}
+}
+
+static bool
+number_equal(struct number a, struct number b)
+{
+	return a.hi == b.hi && a.lo == b.lo;
+}
+
+/* Adds one; from the end of the address space on it is no address any more. */
+static struct number
+number_next(struct number number)
+{
+	number.lo++;
+	number.hi += number.lo == 0;
+	return number;
+}
+
+static inline void
 span_at(const struct view *view, size_t i, struct span *span)
 {
-	uint32_t attr;
-
 	if (view->family == FAMILY_V4) {
 		const struct list_range4 *range = list_ranges4(view->list) + i;
 
-		put32(span->first, range->first);
-		put32(span->last, range->last);
-		attr = range->attr;
+		span->first = (struct number){ 0, range->first };
+		span->last = (struct number){ 0, range->last };
 	} else {
 		const struct list_range6 *range = list_ranges6(view->list) + i;
 
-		memcpy(span->first, range->first, 16);
-		memcpy(span->last, range->last, 16);
-		attr = range->attr;
+		span->first = (struct number){ get64(range->first), get64(range->first + 8) };
+		span->last = (struct number){ get64(range->last), get64(range->last + 8) };
 	}
-	span->action = list_attr(view->list, attr)->action;
+}
+
+static uint8_t
+action_at(const struct view *view, size_t i)
+{
+	uint32_t attr = view->family == FAMILY_V4 ? list_ranges4(view->list)[i].attr :
+	    list_ranges6(view->list)[i].attr;
+
+	return list_attr(view->list, attr)->action;
 }
 
 /* How many addresses, UINT64_MAX when they do not share all but the last 64 bits. */
 static uint64_t
-span_size(const struct span *span, size_t key_size)
+span_size(const struct span *span)
 {
-	uint64_t first, last;
+	uint64_t more = span->last.lo - span->first.lo;
 
-	if (key_size == 4)
-		return get_be(span->last, 4) - get_be(span->first, 4) + 1;
-	if (memcmp(span->first, span->last, 8) != 0)
-		return UINT64_MAX;
-	first = get_be(span->first + 8, 8);
-	last = get_be(span->last + 8, 8);
-	return last - first == UINT64_MAX ? UINT64_MAX : last - first + 1;
-}
-
-static bool
-span_touches(const struct span *before, const struct span *after, size_t key_size)
-{
-	uint8_t next[KEY_MAX];
-
-	memcpy(next, before->last, key_size);
-	return key_next(next, key_size) && memcmp(next, after->first, key_size) == 0;
+	return span->first.hi != span->last.hi || more == UINT64_MAX ? UINT64_MAX : more + 1;
 }
 
 /*
@@ -117,7 +138,7 @@ choose_small(const struct view *view)
 		uint64_t size;
 
 		span_at(view, i, &span);
-		size = span_size(&span, view->key_size);
+		size = span_size(&span);
 		if (size <= SMALL_RANGE_MAX)
 			addresses[size] += size;
 	}
@@ -131,42 +152,84 @@ choose_small(const struct view *view)
 }
 
 static int
-add_hosts(struct keys *hosts, const struct span *span)
+add_hosts(const struct view *view, enum set_class class, const struct span *span)
 {
+	struct difference *hosts = &view->split->sets[set_of(class, SHAPE_HOSTS, view->family)];
+	struct number host;
 	uint8_t key[KEY_MAX];
 	int error;
 
-	memcpy(key, span->first, hosts->key_size);
-	for (;;) {
-		error = keys_add(hosts, key, NULL);
-		if (error != 0 || memcmp(key, span->last, hosts->key_size) == 0)
+	for (host = span->first;; host = number_next(host)) {
+		number_put(host, view->family, key);
+		error = difference_add(hosts, key, NULL);
+		if (error != 0 || number_equal(host, span->last))
 			return error;
-		key_next(key, hosts->key_size);
 	}
 }
 
-/* Ranges of one action within [from, to), as prefixes: neighbours united. */
+/* What the prefilter of the family's listed prefixes must know of one of them. */
 static int
-add_nets(struct keys *nets, const struct view *view, size_t from, size_t to, int action)
+add_top(struct view *view, const struct span *span)
 {
-	struct span span, whole = { .action = 0 };
+	struct difference *top = &view->split->sets[SET_TOP(view->family)];
+	bool v4 = view->family == FAMILY_V4;
+	unsigned int shift = v4 ? 32 - TOP_BITS4 : 64 - TOP_BITS6;
+	uint64_t value = (v4 ? span->first.lo : span->first.hi) >> shift;
+	uint64_t last = (v4 ? span->last.lo : span->last.hi) >> shift;
+	int error = 0;
+
+	if (value < view->next_top)
+		value = view->next_top;
+	if (last >= value && top->n + (last - value + 1) > TOP_MAX)
+		view->top_full = true;
+	for (; value <= last && error == 0 && !view->top_full; value++) {
+		struct number leading = { v4 ? 0 : value << shift, v4 ? value << shift : 0 };
+		uint8_t key[KEY_MAX];
+
+		number_put(leading, view->family, key);
+		error = difference_add(top, key, NULL);
+		view->next_top = value + 1;
+	}
+	return error;
+}
+
+static int
+add_net(struct view *view, enum set_class class, const struct span *span)
+{
+	uint8_t first[KEY_MAX], last[KEY_MAX];
+	int error;
+
+	number_put(span->first, view->family, first);
+	number_put(span->last, view->family, last);
+	error = difference_add(&view->split->sets[set_of(class, SHAPE_NETS, view->family)],
+	    first, last);
+	if (error == 0 && class == CLASS_LISTED)
+		error = add_top(view, span);
+	return error;
+}
+
+/* Ranges of one action (< 0: any) within [from, to), as prefixes: neighbours united. */
+static int
+add_nets(struct view *view, enum set_class class, size_t from, size_t to, int action)
+{
+	struct span span, whole = { .first = { 0, 0 } };
 	bool open = false;
 	int error = 0;
 
 	for (; from < to && error == 0; from++) {
 		span_at(view, from, &span);
-		if (action >= 0 && span.action != action) {
+		if (action >= 0 && action_at(view, from) != action) {
 			if (open)
-				error = keys_add(nets, whole.first, whole.last);
+				error = add_net(view, class, &whole);
 			open = false;
 		} else if (open) {
-			memcpy(whole.last, span.last, sizeof(whole.last));
+			whole.last = span.last;
 		} else {
 			whole = span;
 			open = true;
 		}
 	}
-	return error == 0 && open ? keys_add(nets, whole.first, whole.last) : error;
+	return error == 0 && open ? add_net(view, class, &whole) : error;
 }
 
 /*
@@ -174,110 +237,77 @@ add_nets(struct keys *nets, const struct view *view, size_t from, size_t to, int
  * prefixes, there it is also in the sets of its action: then both change together.
  */
 static int
-add_run(struct split *split, const struct view *view, size_t from, size_t to, bool large)
+add_run(struct view *view, size_t from, size_t to, bool large)
 {
-	struct keys *keys = split->keys;
 	struct span span;
 	int error = 0;
 
 	if (large) {
-		error = add_nets(&keys[set_of(CLASS_LISTED, SHAPE_NETS, view->family)], view,
-		    from, to, -1);
+		error = add_nets(view, CLASS_LISTED, from, to, -1);
 		if (error == 0)
-			error = add_nets(&keys[set_of(CLASS_WATCH, SHAPE_NETS, view->family)],
-			    view, from, to, LIST_WATCH);
+			error = add_nets(view, CLASS_WATCH, from, to, LIST_WATCH);
 		if (error == 0)
-			error = add_nets(&keys[set_of(CLASS_REJECT, SHAPE_NETS, view->family)],
-			    view, from, to, LIST_REJECT);
+			error = add_nets(view, CLASS_REJECT, from, to, LIST_REJECT);
 		return error;
 	}
 	for (; from < to && error == 0; from++) {
+		uint8_t action = action_at(view, from);
+
 		span_at(view, from, &span);
-		error = add_hosts(&keys[set_of(CLASS_LISTED, SHAPE_HOSTS, view->family)], &span);
-		if (error == 0 && span.action == LIST_WATCH)
-			error = add_hosts(&keys[set_of(CLASS_WATCH, SHAPE_HOSTS, view->family)],
-			    &span);
-		else if (error == 0 && span.action == LIST_REJECT)
-			error = add_hosts(&keys[set_of(CLASS_REJECT, SHAPE_HOSTS, view->family)],
-			    &span);
+		error = add_hosts(view, CLASS_LISTED, &span);
+		if (error == 0 && action == LIST_WATCH)
+			error = add_hosts(view, CLASS_WATCH, &span);
+		else if (error == 0 && action == LIST_REJECT)
+			error = add_hosts(view, CLASS_REJECT, &span);
 	}
 	return error;
 }
 
 static int
-split_family(struct split *split, const struct view *view)
+split_family(struct view *view)
 {
-	struct span span, before = { .action = 0 };
+	struct number behind = { 0, 0 };
+	struct span span;
 	size_t i, from = 0;
 	bool large = false;
 	int error;
 
 	for (i = 0; i < view->n; i++) {
 		span_at(view, i, &span);
-		if (i > from && !span_touches(&before, &span, view->key_size)) {
-			error = add_run(split, view, from, i, large);
+		if (i > from && !number_equal(behind, span.first)) {
+			error = add_run(view, from, i, large);
 			if (error != 0)
 				return error;
 			from = i;
 			large = false;
 		}
-		large |= span_size(&span, view->key_size) > view->small;
-		before = span;
+		large |= span_size(&span) > view->small;
+		behind = number_next(span.last);
 	}
-	return from < i ? add_run(split, view, from, i, large) : 0;
-}
-
-/* The prefilter of the listed prefixes; left empty when it would be too large. */
-static int
-split_top(struct split *split, unsigned int family)
-{
-	const struct keys *nets = &split->keys[set_of(CLASS_LISTED, SHAPE_NETS, family)];
-	struct keys *top = &split->keys[SET_TOP(family)];
-	unsigned int shift = family == FAMILY_V4 ? 32 - TOP_BITS4 : 32 - TOP_BITS6;
-	uint64_t next = 0, value, last;
-	size_t i;
-
-	for (i = 0; i < nets->n; i++) {
-		const uint8_t *item = keys_item(nets, i);
-
-		value = get_be(item, 4) >> shift;
-		last = get_be(item + nets->key_size, 4) >> shift;
-		if (value < next)
-			value = next;
-		if (last >= value && top->n + (last - value + 1) > TOP_MAX) {
-			keys_fini(top);
-			return 0;
-		}
-		for (; value <= last; value++) {
-			uint8_t key[KEY_MAX] = { 0 };
-
-			put32(key, (uint32_t)(value << shift));
-			if (keys_add(top, key, NULL) != 0)
-				return -ENOMEM;
-			next = value + 1;
-		}
-	}
-	return 0;
+	return from < i ? add_run(view, from, i, large) : 0;
 }
 
 int
 split_list(struct split *split, const struct list *list)
 {
-	struct view view = { .list = list };
+	struct view view = { .list = list, .split = split };
 	unsigned int set;
 	int error = 0;
 
 	for (view.family = 0; view.family < FAMILY_END && error == 0; view.family++) {
 		view.n = view.family == FAMILY_V4 ? list_nranges4(list) : list_nranges6(list);
-		view.key_size = view.family == FAMILY_V4 ? 4 : 16;
 		view.small = choose_small(&view);
-		keys_reserve(&split->keys[set_of(CLASS_LISTED, SHAPE_HOSTS, view.family)], view.n);
-		error = split_family(split, &view);
-		if (error == 0)
-			error = split_top(split, view.family);
+		view.next_top = 0;
+		view.top_full = false;
+		error = split_family(&view);
+		/* half a prefilter would hide prefixes */
+		if (view.top_full)
+			difference_restart(&split->sets[SET_TOP(view.family)]);
 	}
-	for (set = 0; set < SET_TURNS; set++)
-		keys_trim(&split->keys[set]);
+	for (set = 0; set < SET_TURNS && error == 0; set++) {
+		if (!set_protects(set))
+			error = difference_end(&split->sets[set]);
+	}
 	return error;
 }
 
@@ -310,6 +340,7 @@ int
 split_protect(struct split *split, const struct range *given, size_t n)
 {
 	struct range *ranges;
+	unsigned int set;
 	size_t i;
 	int error = 0;
 
@@ -325,9 +356,13 @@ split_protect(struct split *split, const struct range *given, size_t n)
 		enum set_shape shape = addr_equal(&range->first, &range->last) ? SHAPE_HOSTS :
 		    SHAPE_NETS;
 
-		error = keys_add(&split->keys[set_of(CLASS_PROTECT, shape, family)],
+		error = difference_add(&split->sets[set_of(CLASS_PROTECT, shape, family)],
 		    range->first.bytes, range->last.bytes);
 	}
 	free(ranges);
+	for (set = 0; set < SET_TURNS && error == 0; set++) {
+		if (set_protects(set))
+			error = difference_end(&split->sets[set]);
+	}
 	return error;
 }

@@ -11,21 +11,23 @@
 #define NETFILTER_SPLIT_H
 
 #include "threatlistd/list.h"
+#include "difference.h"
 #include "sets.h"
 
 #define SMALL_RANGE_MAX	16u	/* addresses */
 
+/* The difference to what the sets hold, which the caller puts into old before. */
 struct split {
-	struct keys keys[SET_TURNS];
+	struct difference sets[SET_TURNS];
 };
 
 void split_init(struct split *split);
 void split_fini(struct split *split);
 
-/* Fills the sets of listed, watched and rejected members and the prefilters. */
+/* The sets of listed, watched and rejected members and the prefilters. */
 int split_list(struct split *split, const struct list *list);
 
-/* Fills the sets of protected members from ranges in any order, which may overlap. */
+/* The sets of protected members, from ranges in any order, which may overlap. */
 int split_protect(struct split *split, const struct range *ranges, size_t n);
 
 #endif

@@ -70,7 +70,7 @@ split_text(struct split *split, const struct source *sources, size_t n)
 static void
 assert_members(const struct split *split, unsigned int set, const char *expected)
 {
-	const struct keys *keys = &split->keys[set];
+	const struct keys *keys = &split->sets[set].come;
 	char text[1024] = "", one[RANGE_TEXT_MAX];
 	size_t i, used = 0;
 
@@ -149,9 +149,9 @@ ends_of_the_address_space(void **state)
 	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V6), "::/8");
 	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6),
 	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
-	assert_int_equal(split.keys[SET_TOP(FAMILY_V4)].n, 32769);
+	assert_int_equal(split.sets[SET_TOP(FAMILY_V4)].n, 32769);
 	/* 2^24 first 32 bits: too many for a prefilter */
-	assert_int_equal(split.keys[SET_TOP(FAMILY_V6)].n, 0);
+	assert_int_equal(split.sets[SET_TOP(FAMILY_V6)].n, 0);
 	split_fini(&split);
 }
 
@@ -187,9 +187,11 @@ found(const struct split *split, uint32_t addr)
 	    (uint8_t)addr };
 	uint8_t top[4] = { key[0], key[1], 0, 0 };
 
-	return keys_contain(&split->keys[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)], key) ||
-	    (keys_contain(&split->keys[SET_TOP(FAMILY_V4)], top) &&
-	    keys_contain(&split->keys[set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4)], key));
+	const struct difference *sets = split->sets;
+
+	return keys_contain(&sets[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)].come, key) ||
+	    (keys_contain(&sets[SET_TOP(FAMILY_V4)].come, top) &&
+	    keys_contain(&sets[set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4)].come, key));
 }
 
 /* Against a naive model: one flag for each address of 10.0.0.0 to 10.3.255.255. */
@@ -231,30 +233,103 @@ random_lists_keep_every_address(void **state)
 }
 
 static void
+fill_keys(struct keys *keys, const uint8_t *values, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		uint8_t key[4] = { 0, 0, 0, values[i] };
+
+		assert_int_equal(keys_add(keys, key, key), 0);
+	}
+}
+
+static void
+assert_keys(const struct keys *keys, const uint8_t *values, size_t n)
+{
+	size_t i;
+
+	assert_int_equal(keys->n, n);
+	for (i = 0; i < n; i++)
+		assert_int_equal(keys_item(keys, i)[3], values[i]);
+}
+
+static void
 differences(void **state)
 {
-	const uint8_t old_items[][4] = { { 1, 0, 0, 1 }, { 1, 0, 0, 2 }, { 9, 9, 9, 9 } };
-	const uint8_t new_items[][4] = { { 0, 0, 0, 1 }, { 1, 0, 0, 2 }, { 200, 0, 0, 1 } };
-	struct keys a, b, out;
-	size_t gone, come, i;
+	static const uint8_t old[] = { 1, 2, 3, 7, 9 }, new[] = { 0, 2, 7, 8, 9, 200 };
+	struct difference difference;
+	struct keys keys;
+	size_t i;
 
-	keys_init(&a, 4, false);
-	keys_init(&b, 4, false);
-	keys_init(&out, 4, false);
-	for (i = 0; i < 3; i++) {
-		assert_int_equal(keys_add(&a, old_items[i], NULL), 0);
-		assert_int_equal(keys_add(&b, new_items[i], NULL), 0);
+	keys_init(&keys, 4, false);
+	fill_keys(&keys, old, sizeof(old));
+	difference_init(&difference, 4, false);
+	difference.old = &keys;
+	for (i = 0; i < sizeof(new); i++)
+		assert_int_equal(difference_add(&difference,
+		    (const uint8_t[]){ 0, 0, 0, new[i] }, NULL), 0);
+	assert_int_equal(difference_end(&difference), 0);
+	assert_int_equal(difference.n, sizeof(new));
+	assert_keys(&difference.come, (const uint8_t[]){ 0, 8, 200 }, 3);
+	assert_keys(&difference.gone, (const uint8_t[]){ 1, 3 }, 2);
+	assert_int_equal(keys_reserve(&keys, difference.n), 0);
+	keys_patch(&keys, &difference.gone, &difference.come);
+	assert_keys(&keys, new, sizeof(new));
+	difference_restart(&difference);
+	assert_int_equal(difference_end(&difference), 0);
+	assert_keys(&difference.gone, new, sizeof(new));
+	difference_fini(&difference);
+	keys_fini(&keys);
+}
+
+/* From each list to the next, patched, it must be what the next one gives from nothing. */
+static void
+patches_lead_from_list_to_list(void **state)
+{
+	struct keys held[SET_TURNS];
+	char *text = malloc(1024 * LINE_ROOM);
+	unsigned int round, set, i;
+
+	srand(11);
+	for (set = 0; set < SET_TURNS; set++)
+		keys_init(&held[set], set_info(set)->key_size, set_info(set)->ranges);
+	for (round = 0; round < RANDOM_LISTS; round++) {
+		struct source source = { text, round % 3 == 0 ? LIST_WATCH : LIST_DROP };
+		struct split whole, split;
+		struct image image;
+		struct list *list;
+		size_t used = 0;
+
+		for (i = 0; i < 1 + (unsigned int)rand() % 900; i++)
+			used += (size_t)snprintf(text + used, LINE_ROOM, rand() % 4 == 0 ?
+			    "2a00:%x::%x/%d\n" : "10.0.%u.%u/%d\n", rand() % 4, rand() % 256,
+			    rand() % 3 == 0 ? 27 : 32);
+		list = list_of(&source, 1, &image);
+		split_init(&whole);
+		split_init(&split);
+		for (set = 0; set < SET_TURNS; set++)
+			split.sets[set].old = &held[set];
+		assert_int_equal(split_list(&whole, list), 0);
+		assert_int_equal(split_list(&split, list), 0);
+		for (set = 0; set < SET_TURNS; set++) {
+			const struct keys *expected = &whole.sets[set].come;
+
+			assert_int_equal(keys_reserve(&held[set], split.sets[set].n), 0);
+			keys_patch(&held[set], &split.sets[set].gone, &split.sets[set].come);
+			assert_int_equal(held[set].n, expected->n);
+			if (expected->n > 0)
+				assert_memory_equal(held[set].bytes, expected->bytes,
+				    expected->n * keys_item_size(expected));
+		}
+		split_fini(&whole);
+		split_fini(&split);
+		list_free(list);
+		image_free(&image);
 	}
-	keys_compare(&a, &b, &gone, &come);
-	assert_int_equal(gone, 2);
-	assert_int_equal(come, 2);
-	assert_int_equal(keys_minus(&out, &b, &a), 0);
-	assert_int_equal(out.n, 2);
-	assert_memory_equal(keys_item(&out, 0), new_items[0], 4);
-	assert_memory_equal(keys_item(&out, 1), new_items[2], 4);
-	keys_fini(&a);
-	keys_fini(&b);
-	keys_fini(&out);
+	for (set = 0; set < SET_TURNS; set++)
+		keys_fini(&held[set]);
+	free(text);
 }
 
 int
@@ -267,6 +342,7 @@ main(void)
 		cmocka_unit_test(protected_ranges_may_overlap),
 		cmocka_unit_test(random_lists_keep_every_address),
 		cmocka_unit_test(differences),
+		cmocka_unit_test(patches_lead_from_list_to_list),
 	};
 
 	return cmocka_run_group_tests_name("split", tests, NULL, NULL);
