@@ -21,4 +21,6 @@ step "the stand-in AWS and the templates for AWS"
 make -s check-aws
 step "the whole agent in network namespaces"
 make -s -j"$jobs" check-system
+step "the same with AddressSanitizer and UBSan"
+make -s -j"$jobs" VARIANT=asan check-system
 printf '\nall tests passed\n'

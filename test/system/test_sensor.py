@@ -137,6 +137,7 @@ def test_new_list_replaces_the_old_one(lab):
     assert not any(line.startswith("sighting") for line in sensor.seen)
     sensor.list.write_text("203.0.113.0/24\n")
     sensor.order(f"list {sensor.list}")
+    sensor.ask()
     lab.ping(lab.listed, labs.AGENT_AT_LISTED)
     line = fields(sensor.wait("sighting", "dir=in"))
     assert line["entry"] == "203.0.113.0/24" and line["generation"] == "3"
