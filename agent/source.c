@@ -117,12 +117,18 @@ source_load(struct source *source)
 	    (unsigned long long)list_source(copy.list, 0)->entries);
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 /* Would the same bytes at the same place be read in the same way? */
 static bool
 same_reading(const struct conf_source *a, const struct conf_source *b)
 {
 	return a->type == b->type && strcmp(a->location, b->location) == 0 &&
-	    a->format == b->format && a->role == b->role && a->action == b->action;
+	    same_text(a->expected_owner, b->expected_owner) && a->format == b->format && a->role == b->role && a->action == b->action;
 }
 
 void

@@ -33,7 +33,7 @@ struct source {
 	int64_t retry_ms;			/* back-off, 0: not failing */
 	bool fetching, stale_told;
 	uint64_t lines, rejected;		/* of what was read last */
-	char error[256];			/* "" when fine */
+	char error[FETCH_REASON_MAX];		/* "" when fine */
 };
 
 /* The last good image of an earlier run, if there is a usable one. */

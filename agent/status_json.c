@@ -65,7 +65,7 @@ add_hash(cJSON *object, const char *key, const uint8_t hash[LIST_HASH_LEN])
 __attribute__((format(printf, 2, 3))) static void
 warn(cJSON *warnings, const char *fmt, ...)
 {
-	char text[512];
+	char text[FETCH_REASON_MAX + 128];
 	va_list args;
 
 	va_start(args, fmt);
@@ -77,7 +77,9 @@ warn(cJSON *warnings, const char *fmt, ...)
 static cJSON *
 source_json(const struct source_view *view)
 {
-	static const char *const types[] = { [SOURCE_FILE] = "file", [SOURCE_HTTPS] = "https" };
+	static const char *const types[] = {
+		[SOURCE_FILE] = "file", [SOURCE_HTTPS] = "https", [SOURCE_S3] = "s3",
+	};
 	const struct list_source *source = view->row;
 	cJSON *object = cJSON_CreateObject();
 

@@ -284,6 +284,7 @@ judge_failure(struct call *call, int error)
 	bool unreached = is_unreached(error, &call->answer->http);
 	unsigned int times = count_unreached(call, unreached);
 
+	call->answer->unreached = times;
 	if (error == -EFBIG) {
 		say(call, "%s", why);
 		return AWS_TOO_LARGE;
@@ -451,6 +452,18 @@ aws_call(struct aws *aws, const struct aws_transport *via, const struct aws_requ
 	aws_keys_wipe(&call->keys);
 	free(call);
 	return outcome;
+}
+
+enum aws_outcome
+aws_call_insist(struct aws *aws, const struct aws_transport *via,
+    const struct aws_request *request, struct aws_answer *answer)
+{
+	enum aws_outcome outcome = aws_call(aws, via, request, answer);
+
+	if (outcome != AWS_LATER || answer->unreached != 1)
+		return outcome;
+	aws_answer_free(answer);
+	return aws_call(aws, via, request, answer);
 }
 
 void

@@ -82,6 +82,7 @@ enum aws_outcome {
 struct aws_answer {
 	struct http_answer http;	/* body, etag, …; retry_after_s with THROTTLED and LATER */
 	struct aws_refusal refusal;
+	unsigned int unreached;		/* calls of this service in a row that nobody answered */
 	char request_id[128];
 	char text[AWS_CALL_TEXT_MAX];	/* one line that says what is wrong; empty when nothing is */
 };
@@ -91,6 +92,12 @@ struct aws_answer {
  * with the service's time if the clocks differ.  aws_answer_free in every case.
  */
 enum aws_outcome aws_call(struct aws *aws, const struct aws_transport *via,
+    const struct aws_request *request, struct aws_answer *answer);
+/*
+ * The same for a process that lives for one refresh: where nobody answers, it
+ * asks a second time, so that the text can tell a missing endpoint from a hiccup.
+ */
+enum aws_outcome aws_call_insist(struct aws *aws, const struct aws_transport *via,
     const struct aws_request *request, struct aws_answer *answer);
 void aws_answer_free(struct aws_answer *answer);
 

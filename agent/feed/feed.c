@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/call.h"
 #include "aws/imds.h"
 #include "feed/source.h"
 #include "runtime/channel.h"
@@ -41,6 +42,10 @@ struct feed {
 	struct channel *channel;
 	struct conf *conf;
 	struct http *http;
+	struct aws_transport via;
+	struct aws_wishes wishes;	/* borrow from conf */
+	struct aws *aws;		/* NULL until a source at AWS is asked */
+	char account[FACT_MAX];		/* empty: unknown */
 	struct msg_fetch asked[LIST_SOURCES_MAX];
 	size_t nasked;
 	bool ask_facts, done;
@@ -193,11 +198,35 @@ say(const struct conf_source *source, const struct msg_fetched *fetched)
 	    fetched->rejected, fetched->took_ms);
 }
 
+static bool
+is_at_aws(const struct conf_source *source)
+{
+	return source->type == SOURCE_S3;
+}
+
+static enum source_outcome
+read_source(const struct source_ask *ask, struct source_text *text)
+{
+	switch (ask->source->type) {
+	case SOURCE_FILE:
+		return source_file_read(ask, text);
+	case SOURCE_HTTPS:
+		return source_https_read(ask, text);
+	case SOURCE_S3:
+		return ask->aws != NULL ? source_s3_read(ask, text) :
+		    source_failed(text, "out of memory");
+	}
+	return source_failed(text, "is of no known type");
+}
+
 static void
 fetch(struct feed *feed, const struct msg_fetch *last)
 {
 	const struct conf_source *source = &feed->conf->sources[last->source];
-	const struct source_ask ask = { feed->conf, source, last, feed->http };
+	const struct source_ask ask = {
+		.conf = feed->conf, .source = source, .last = last, .http = feed->http,
+		.aws = feed->aws, .via = &feed->via, .account = feed->account,
+	};
 	struct message answer = { .type = MSG_FETCHED };
 	struct msg_fetched *fetched = &answer.u.fetched;
 	struct source_text text = { .data = NULL };
@@ -205,8 +234,7 @@ fetch(struct feed *feed, const struct msg_fetch *last)
 	enum source_outcome outcome;
 	int fd = -1;
 
-	outcome = source->type == SOURCE_FILE ? source_file_read(&ask, &text) :
-	    source_https_read(&ask, &text);
+	outcome = read_source(&ask, &text);
 	if (outcome == SOURCE_READ)
 		outcome = compile(source, last, &text, fetched, &fd);
 	fetched->source = last->source;
@@ -239,10 +267,57 @@ ask_facts(struct feed *feed)
 		log_warn("host facts not found error=%s", reason);
 		return;
 	}
+	snprintf(feed->account, sizeof(feed->account), "%s", found.u.facts.account);
 	log_info("host facts found id=%s region=%s", found.u.facts.instance_id,
 	    found.u.facts.region);
 	if (channel_send(feed->channel, &found, -1) != 0)
 		log_error("cannot pass on the host facts");
+}
+
+/* Once in the agent's life: where AWS is for this host and whose keys are used. */
+static void
+say_site(struct aws *aws)
+{
+	char reason[IMDS_REASON_MAX];
+	struct aws_identity identity;
+	struct aws_site site;
+
+	aws_environment_log();
+	if (aws_site(aws, &site, reason) != 0)
+		log_warn("AWS region not known error=\"%s\"", reason);
+	else
+		log_notice("AWS region=%s partition=%s fips=%s dualstack=%s", site.region,
+		    site.partition, site.fips ? "yes" : "no", site.dualstack ? "yes" : "no");
+	if (aws_identity(aws, &identity, reason) != 0)
+		log_warn("AWS credentials not found error=\"%s\"", reason);
+	else
+		log_notice("AWS credentials from=\"%s\" key_id=%s%s%s",
+		    credentials_origin_text(identity.origin), identity.key_id,
+		    identity.role[0] != '\0' ? " role=" : "", identity.role);
+}
+
+/* What calls of AWS need, if a source that is asked now is there. */
+static void
+prepare_aws(struct feed *feed)
+{
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; i < feed->nasked; i++)
+		wanted = wanted || is_at_aws(&feed->conf->sources[feed->asked[i].source]);
+	if (!wanted)
+		return;
+	feed->via = aws_transport_real(feed->http);
+	feed->wishes = (struct aws_wishes){
+		.region = feed->conf->agent.region,
+		.ca_file = feed->conf->agent.ca_file,
+		.proxy = feed->conf->agent.proxy,
+		.fips = feed->conf->agent.fips,
+		.dualstack = feed->conf->agent.dualstack,
+	};
+	feed->aws = aws_new(&feed->via, &feed->wishes, "/sys");
+	if (feed->aws != NULL && feed->ask_facts)
+		say_site(feed->aws);
 }
 
 /* Blocks until all is done: nothing else is asked of this role, and SIGTERM ends it. */
@@ -253,6 +328,7 @@ go(struct feed *feed)
 
 	if (feed->ask_facts)
 		ask_facts(feed);
+	prepare_aws(feed);
 	for (i = 0; i < feed->nasked; i++)
 		fetch(feed, &feed->asked[i]);
 	channel_flush(feed->channel, FLUSH_MS);
@@ -300,6 +376,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_CONF:
 		take_conf(feed, *fd);
 		break;
+	case MSG_FACTS:
+		snprintf(feed->account, sizeof(feed->account), "%s", message->u.facts.account);
+		break;
 	case MSG_FETCH:
 		take_fetch(feed, &message->u.fetch);
 		break;
@@ -310,7 +389,7 @@ on_message(const struct message *message, int *fd, void *arg)
 		end(feed, 0);
 		break;
 	default:
-		/* facts, list and status questions go to every role; none is for this one */
+		/* list and status questions go to every role; none is for this one */
 		break;
 	}
 }
@@ -366,6 +445,7 @@ feed_main(void)
 out:
 	channel_free(feed->channel);
 	loop_free(feed->loop);
+	aws_free(feed->aws);
 	http_free(feed->http);
 	conf_free(feed->conf);
 	free(feed);

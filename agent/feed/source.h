@@ -3,6 +3,7 @@
 #ifndef FEED_SOURCE_H
 #define FEED_SOURCE_H
 
+#include "aws/call.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/http.h"
@@ -12,6 +13,9 @@ struct source_ask {
 	const struct conf_source *source;
 	const struct msg_fetch *last;	/* validators of the list in force, if have_hash */
 	struct http *http;
+	struct aws *aws;		/* for sources at AWS */
+	const struct aws_transport *via;
+	const char *account;		/* this host's; empty: unknown */
 };
 
 enum source_outcome {
@@ -27,12 +31,13 @@ struct source_text {
 	char last_modified[64];
 	char content_type[64];	/* empty: not said */
 	uint32_t retry_after_s;
-	char reason[256];
+	char reason[FETCH_REASON_MAX];
 };
 
 /* *text is all zero before; the caller frees data in every case. */
 enum source_outcome source_file_read(const struct source_ask *ask, struct source_text *text);
 enum source_outcome source_https_read(const struct source_ask *ask, struct source_text *text);
+enum source_outcome source_s3_read(const struct source_ask *ask, struct source_text *text);
 
 /* Fills reason; always SOURCE_FAILED. */
 enum source_outcome source_failed(struct source_text *text, const char *fmt, ...)

@@ -79,6 +79,7 @@ struct msg_list {
 };
 
 #define ETAG_MAX	256
+#define FETCH_REASON_MAX	512	/* a hint for an operator has its length */
 
 #define FETCH_NO_SOURCE	UINT32_MAX	/* only ask_facts */
 
@@ -109,7 +110,7 @@ struct msg_fetched {
 	uint32_t retry_after_s;	/* 0: none */
 	char etag[ETAG_MAX];
 	char last_modified[64];
-	char reason[256];
+	char reason[FETCH_REASON_MAX];
 	char rejects[FETCH_REJECTS][160];	/* "LINE: REASON: TEXT", empty: none */
 };
 

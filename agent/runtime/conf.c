@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/s3_location.h"
 #include "runtime/conf_table.h"
 #include "runtime/conf_text.h"
 
@@ -364,13 +365,22 @@ static int
 check_source(struct builder *builder, const struct met *met)
 {
 	const struct conf_source *source = &builder->conf->sources[met->index];
-	bool path = source->location[0] == '/';
+	const struct place *at = place_of(met, "location");
+	struct s3_location location;
+	const char *wrong;
 
-	if (path != (source->type == SOURCE_FILE)) {
-		return wrong_at(builder, place_of(met, "location"), "the location of type %s is "
-		    "%s, not `%.*s'", path ? "https" : "file",
-		    path ? "an https:// URL" : "an absolute path", SHOWN_MAX, source->location);
+	if (source->type == SOURCE_S3) {
+		wrong = s3_location_parse(&location, source->location);
+		return wrong == NULL ? 0 : wrong_at(builder, at, "the location of type s3 %s: "
+		    "`%.*s'", wrong, SHOWN_MAX, strchr(source->location, '@') != NULL ? "(not shown)" :
+		    source->location);
 	}
+	if (source->type == SOURCE_FILE && source->location[0] != '/')
+		return wrong_at(builder, at, "the location of type file is an absolute path, not "
+		    "`%.*s'", SHOWN_MAX, source->location);
+	if (source->type == SOURCE_HTTPS && strncmp(source->location, "https://", 8) != 0)
+		return wrong_at(builder, at, "the location of type https is an https:// URL, not "
+		    "`%.*s'", SHOWN_MAX, source->location);
 	return 0;
 }
 

@@ -25,7 +25,7 @@
 #define CONF_SINKS_MAX		16
 #define CONF_ADMIN_MAX		256
 
-enum source_type { SOURCE_FILE, SOURCE_HTTPS };
+enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3 };
 enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT };
 enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
 enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
@@ -40,6 +40,8 @@ struct conf_source {
 	uint8_t role;			/* enum list_role */
 	uint8_t action;			/* enum list_action */
 	int64_t refresh_ms;
+	char *region;			/* of the bucket; NULL: found out */
+	char *expected_owner;		/* the account that must own the bucket; NULL: any */
 	char *ca_file;
 	uint64_t max_bytes;
 	struct gates gates;		/* [enforce] ones where not given */

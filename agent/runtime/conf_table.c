@@ -31,7 +31,7 @@ static const struct conf_choice methods[] = {
 	{ "off", METHOD_OFF }, { NULL, 0 }
 };
 static const struct conf_choice source_types[] = {
-	{ "file", SOURCE_FILE }, { "https", SOURCE_HTTPS }, { NULL, 0 }
+	{ "file", SOURCE_FILE }, { "https", SOURCE_HTTPS }, { "s3", SOURCE_S3 }, { NULL, 0 }
 };
 static const struct conf_choice list_formats[] = {
 	{ "auto", FORMAT_AUTO }, { "txt", FORMAT_TXT }, { NULL, 0 }
@@ -121,6 +121,7 @@ static const struct conf_key capture_keys[] = {
 };
 
 #define IS_HTTPS	(1u << SOURCE_HTTPS)
+#define IS_S3		(1u << SOURCE_S3)
 
 static const struct conf_key source_keys[] = {
 	{ .name = "type", .kind = KIND_CHOICE, MEMBER(conf_source, type),
@@ -135,8 +136,12 @@ static const struct conf_key source_keys[] = {
 	  .preset = "drop", .choices = actions },
 	{ .name = "refresh", .kind = KIND_DURATION, MEMBER(conf_source, refresh_ms),
 	  FROM(agent.refresh_ms), .low = SECOND, .high = 7 * DAY },
+	{ .name = "region", .kind = KIND_WORD, MEMBER(conf_source, region),
+	  .high = WORD_LONGEST, .types = IS_S3 },
+	{ .name = "expected_owner", .kind = KIND_ACCOUNT, MEMBER(conf_source, expected_owner),
+	  .types = IS_S3 },
 	{ .name = "ca_file", .kind = KIND_PATH, MEMBER(conf_source, ca_file),
-	  FROM(agent.ca_file), .types = IS_HTTPS },
+	  FROM(agent.ca_file), .types = IS_HTTPS | IS_S3 },
 	{ .name = "max_bytes", .kind = KIND_SIZE, MEMBER(conf_source, max_bytes),
 	  .preset = "35M", .low = KIB, .high = LIST_BYTES_MOST },
 #define GATE_DEFAULT(text, member)	FROM(enforce.gates.member)

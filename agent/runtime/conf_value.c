@@ -256,7 +256,8 @@ text_is_good(const struct conf_key *key, const char *value)
 	case KIND_PATH:
 		return value[0] == '/';
 	case KIND_LOCATION:
-		return value[0] == '/' || is_url(value, true);
+		return value[0] == '/' || is_url(value, true) || strncmp(value, "s3://", 5) == 0 ||
+		    strncmp(value, "http://", 7) == 0;
 	case KIND_URL:
 		return is_url(value, false);
 	case KIND_PROXY:
@@ -478,8 +479,8 @@ conf_value_allowed(const struct conf_key *key, char text[static CONF_WHY_MAX])
 {
 	static const char *const texts[] = {
 		[KIND_PATH] = "an absolute path",
-		[KIND_LOCATION] = "an absolute path (type file) or an https:// URL without "
-		    "blanks, user or fragment (type https)",
+		[KIND_LOCATION] = "an absolute path (type file), an https:// URL without "
+		    "blanks, user or fragment (type https), or s3://BUCKET/KEY or a URL of S3 (type s3)",
 		[KIND_URL] = "an http:// or https:// URL without blanks, user or fragment",
 		[KIND_PROXY] = "env, none or an http:// or https:// URL without user",
 		[KIND_WORD] = "a word of up to 127 letters, digits and . _ - : @",
