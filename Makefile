@@ -98,7 +98,7 @@ check: all $(UNITS) $(REPLAYS) $(TOOLS) sigv4-vectors
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint
 
 # No root, loopback only: the stand-in AWS against Debian's aws command, and the templates for AWS.
-check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed
+check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system/tool_reporter $(PROGRAMS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning test/aws
 
 # Root: network namespaces, the kernel, the whole agent.

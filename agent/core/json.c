@@ -177,3 +177,20 @@ time_text(int64_t time_ms, char buf[static TIME_TEXT_MAX])
 	snprintf(buf + at, TIME_TEXT_MAX - at, ".%03dZ", ms);
 	return buf;
 }
+
+bool
+time_read(const char *text, int64_t *time_ms)
+{
+	unsigned int ms;
+	struct tm tm;
+	const char *end;
+	int used = 0;
+
+	memset(&tm, 0, sizeof(tm));
+	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (end == NULL || sscanf(end, ".%3u%n", &ms, &used) != 1 || used != 4 ||
+	    strcmp(end + used, "Z") != 0)
+		return false;
+	*time_ms = (int64_t)timegm(&tm) * 1000 + ms;
+	return true;
+}

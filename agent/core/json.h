@@ -43,5 +43,7 @@ char *json_quoted(const char *text);
 
 #define TIME_TEXT_MAX	32
 const char *time_text(int64_t time_ms, char buf[static TIME_TEXT_MAX]);
+/* What time_text wrote.  False: it is something else. */
+bool time_read(const char *text, int64_t *time_ms);
 
 #endif

@@ -11,15 +11,16 @@
 #include "threatlistd/log.h"
 #include "report/backoff.h"
 
-#define FILE_BATCH	500	/* lines a file or standard output gets at once */
 #define FREEZE_LESS	8	/* times fewer bodies are frozen when there is no room */
 #define SPOOL_RETRY_MS	2000	/* until an outcome is tried to be kept again */
 
 struct delivery {
 	struct delivery_conf conf;
+	const struct sink_kind *kind;
 	struct sink *sink;
 	unsigned int batch, limit;	/* bodies at once: as configured, and for now */
 	uint64_t first, last;		/* on its way; first 0: nothing */
+	unsigned int n;			/* bodies of those */
 	struct sink_result result;	/* that could not be kept yet; outcome 0: none */
 	unsigned int failures;
 	enum sink_state state;
@@ -41,7 +42,8 @@ delivery_new(const struct delivery_conf *conf)
 	if (delivery == NULL)
 		return NULL;
 	delivery->conf = *conf;
-	delivery->batch = sink->type == SINK_HTTP ? sink->batch : FILE_BATCH;
+	delivery->kind = sink_kind_of(sink->type);
+	delivery->batch = delivery->kind->batch != 0 ? delivery->kind->batch : sink->batch;
 	if (delivery->batch == 0)
 		delivery->batch = 1;
 	delivery->limit = delivery->batch;
@@ -67,6 +69,7 @@ delivery_free(struct delivery *delivery)
 		return true;
 	ended = sink_free(delivery->sink);
 	loop_timer_free(delivery->conf.loop, delivery->timer);
+	free(delivery->result.parts);
 	free(delivery);
 	return ended;
 }
@@ -121,7 +124,7 @@ delivery_kick(struct delivery *delivery)
 	error = freeze(delivery, &waiting);
 	if (error == 0 && waiting > 0)
 		error = spool_waiting(delivery->conf.spool, delivery->conf.row, delivery->limit,
-		    SINK_BATCH_BYTES - SINK_BATCH_FRAME, &bodies, &n);
+		    delivery->kind->batch_bytes, delivery->kind->gaps, &bodies, &n);
 	if (error != 0 || n == 0) {
 		spool_bodies_free(bodies, n);
 		if (error != 0)
@@ -132,6 +135,7 @@ delivery_kick(struct delivery *delivery)
 	}
 	delivery->first = bodies[0].sequence;
 	delivery->last = bodies[n - 1].sequence;
+	delivery->n = n;
 	if (delivery->failures == 0)
 		delivery->state = SINK_SENDING;
 	sink_submit(delivery->sink, bodies, n);
@@ -162,28 +166,95 @@ retry_later(struct delivery *delivery, const struct sink_result *result)
 	loop_timer_start(delivery->conf.loop, delivery->timer, delay);
 }
 
+static int
+keep_refused(struct delivery *delivery, uint64_t sequence, const char *why)
+{
+	int error = spool_refused(delivery->conf.spool, delivery->conf.row, sequence,
+	    loop_wall_ms(), why);
+
+	if (error == 0)
+		log_error("finding refused sink=%s sequence=%" PRIu64 " error=\"%s\"",
+		    name_of(delivery), sequence, why);
+	return error;
+}
+
+static void
+show_refused(struct delivery *delivery, const char *why)
+{
+	recovered(delivery);
+	snprintf(delivery->error, sizeof(delivery->error), "refused: %.240s", why);
+	delivery->state = SINK_FAILED;
+}
+
 /* A batch that was refused, or is too large, is halved; a single body is refused for good. */
 static int
 split(struct delivery *delivery, const struct sink_result *result)
 {
-	uint64_t n = delivery->last - delivery->first + 1;
 	int error;
 
-	if (n > 1) {
-		delivery->limit = (unsigned int)(n / 2);
+	if (delivery->n > 1) {
+		delivery->limit = delivery->n / 2;
 		return 0;
 	}
-	error = spool_refused(delivery->conf.spool, delivery->conf.row, delivery->first,
-	    loop_wall_ms(), result->error);
-	if (error == 0) {
-		log_error("finding refused sink=%s sequence=%" PRIu64 " error=\"%s\"",
-		    name_of(delivery), delivery->first, result->error);
-		recovered(delivery);
-		snprintf(delivery->error, sizeof(delivery->error), "refused: %.240s",
-		    result->error);
-		delivery->state = SINK_FAILED;
+	error = keep_refused(delivery, delivery->first, result->error);
+	if (error == 0)
+		show_refused(delivery, result->error);
+	return error;
+}
+
+/* What lies between two parts is delivered. */
+static int
+keep_accepted(struct delivery *delivery, const struct sink_result *result)
+{
+	uint64_t next = delivery->first;
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i <= result->nparts && error == 0; i++) {
+		uint64_t end = i < result->nparts ? result->parts[i].sequence :
+		    delivery->last + 1;
+
+		if (end > next)
+			error = spool_delivered(delivery->conf.spool, delivery->conf.row, next,
+			    end - 1, loop_wall_ms());
+		next = end + 1;
 	}
 	return error;
+}
+
+/*
+ * Of a batch some were accepted.  Everything here may be written down twice:
+ * after a failure of the spool it is done again from the beginning.
+ */
+static int
+settle_parts(struct delivery *delivery, const struct sink_result *result)
+{
+	const char *refused = NULL;
+	bool again = false;
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < result->nparts && error == 0; i++) {
+		const struct sink_part *part = &result->parts[i];
+
+		again |= part->outcome == OUTCOME_AGAIN;
+		if (part->outcome != OUTCOME_REFUSED)
+			continue;
+		refused = part->error;
+		error = keep_refused(delivery, part->sequence, part->error);
+	}
+	if (error == 0)
+		error = keep_accepted(delivery, result);
+	if (error == 0 && again)
+		error = spool_tried(delivery->conf.spool, delivery->conf.row, delivery->first,
+		    delivery->last, result->error);
+	if (error != 0)
+		return error;
+	if (again)
+		retry_later(delivery, result);
+	else
+		show_refused(delivery, refused);
+	return 0;
 }
 
 /* Writes down what became of the batch.  0, or -errno: nothing is written yet. */
@@ -206,6 +277,8 @@ settle(struct delivery *delivery, const struct sink_result *result)
 		if (error == 0)
 			retry_later(delivery, result);
 		return error;
+	case OUTCOME_PARTLY:
+		return settle_parts(delivery, result);
 	default:
 		return split(delivery, result);
 	}
@@ -219,7 +292,7 @@ set_is_empty(struct delivery *delivery)
 	unsigned int n;
 	int error;
 
-	error = spool_waiting(delivery->conf.spool, delivery->conf.row, 1, 0, &bodies, &n);
+	error = spool_waiting(delivery->conf.spool, delivery->conf.row, 1, 0, true, &bodies, &n);
 	spool_bodies_free(bodies, n);
 	return error == 0 && n == 0;
 }
@@ -236,7 +309,8 @@ go_on(struct delivery *delivery)
 		delivery->conf.failed(error, delivery->conf.arg);
 		return;
 	}
-	delivery->result.outcome = 0;
+	free(delivery->result.parts);
+	memset(&delivery->result, 0, sizeof(delivery->result));
 	delivery->first = delivery->last = 0;
 	if (delivery->limit != delivery->batch && set_is_empty(delivery))
 		widen(delivery);

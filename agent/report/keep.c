@@ -106,6 +106,35 @@ on_failed(int error, void *arg)
 	keep_note_trouble(arg, error);
 }
 
+/* Asks nobody yet. */
+static int
+open_aws(struct keep *keep)
+{
+	const struct conf *conf = keep->conf.conf;
+	const struct aws_wishes wishes = {
+		.region = conf->agent.region, .ca_file = conf->agent.ca_file,
+		.proxy = conf->agent.proxy, .fips = conf->agent.fips,
+		.dualstack = conf->agent.dualstack,
+	};
+	struct aws_transport own;
+	size_t i;
+
+	keep->aws_http = http_new();
+	if (keep->aws_http == NULL)
+		return -ENOMEM;
+	own = aws_transport_real(keep->aws_http);
+	keep->aws = aws_new(&own, &wishes, "/sys");
+	if (keep->aws == NULL)
+		return -ENOMEM;
+	for (i = 0; i < conf->nsinks; i++) {
+		if (sink_is_aws(conf->sinks[i].type)) {
+			aws_environment_log();
+			break;
+		}
+	}
+	return 0;
+}
+
 static int
 open_sinks(struct keep *keep)
 {
@@ -113,7 +142,8 @@ open_sinks(struct keep *keep)
 	struct delivery_conf delivery = {
 		.loop = keep->conf.loop, .spool = keep->spool, .failed = on_failed, .arg = keep,
 		.sink = { .ca_file = conf->agent.ca_file, .proxy = conf->agent.proxy,
-		    .host_id = keep->facts.host_id, .spool_id = spool_id(keep->spool) },
+		    .host_id = keep->facts.host_id, .spool_id = spool_id(keep->spool),
+		    .aws = keep->aws },
 	};
 	size_t i;
 
@@ -232,6 +262,8 @@ keep_open(struct keep **result, const struct keep_conf *conf)
 	if (error == 0)
 		error = open_findings(keep);
 	if (error == 0)
+		error = open_aws(keep);
+	if (error == 0)
 		error = open_sinks(keep);
 	if (error != 0) {
 		if (keep->spool != NULL && *spool_error(keep->spool) != '\0')
@@ -276,6 +308,10 @@ keep_free(struct keep *keep)
 	if (keep->restart && keep->trouble == -EBADMSG)
 		begin_anew(keep);
 	spool_free(keep->spool);
+	if (ended) {
+		aws_free(keep->aws);
+		http_free(keep->aws_http);
+	}
 	free(keep);
 	return ended;
 }

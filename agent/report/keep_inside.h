@@ -11,6 +11,8 @@ struct keep {
 	struct host_facts facts;
 	struct spool *spool;
 	struct findings *findings;
+	struct http *aws_http;		/* to the metadata service, for all sinks */
+	struct aws *aws;
 	struct delivery *deliveries[CONF_SINKS_MAX];
 	int64_t rows[CONF_SINKS_MAX];	/* of the sinks in the spool */
 	size_t ndeliveries;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,17 +31,44 @@ struct sink {
 	struct sink_result result;
 };
 
-static const struct sink_kind *
-kind_of(enum sink_type type)
+const struct sink_kind *
+sink_kind_of(enum sink_type type)
 {
 	switch (type) {
 	case SINK_HTTP:
 		return &sink_http;
 	case SINK_FILE:
 		return &sink_file;
+	case SINK_EVENTBRIDGE:
+		return &sink_eventbridge;
 	default:
 		return &sink_stdout;
 	}
+}
+
+bool
+sink_is_aws(enum sink_type type)
+{
+	return type == SINK_EVENTBRIDGE;
+}
+
+bool
+sink_result_part(struct sink_result *result, uint64_t sequence, enum sink_outcome outcome,
+    const char *error)
+{
+	struct sink_part *more;
+
+	assert(result->nparts == 0 || result->parts[result->nparts - 1].sequence < sequence);
+	more = reallocarray(result->parts, result->nparts + 1, sizeof(*more));
+	if (more == NULL)
+		return false;
+	result->parts = more;
+	more += result->nparts++;
+	more->sequence = sequence;
+	more->outcome = outcome;
+	snprintf(more->error, sizeof(more->error), "%s", error);
+	result->outcome = OUTCOME_PARTLY;
+	return true;
 }
 
 bool
@@ -102,6 +130,7 @@ on_result(int fd, uint32_t events, void *arg)
 		return;
 	pthread_mutex_lock(&sink->lock);
 	result = sink->result;
+	sink->result.parts = NULL;	/* they go with it */
 	pthread_mutex_unlock(&sink->lock);
 	sink->busy = false;
 	sink->done(&result, sink->arg);
@@ -130,7 +159,7 @@ sink_new(struct loop *loop, const struct sink_setting *setting, sink_done_fn *do
 	sink = calloc(1, sizeof(*sink));
 	if (sink == NULL)
 		return NULL;
-	sink->kind = kind_of(setting->conf->type);
+	sink->kind = sink_kind_of(setting->conf->type);
 	sink->loop = loop;
 	sink->done = done;
 	sink->arg = arg;
@@ -191,6 +220,7 @@ sink_free(struct sink *sink)
 		return false;
 	pthread_join(sink->thread, NULL);
 	spool_bodies_free(sink->bodies, sink->bodies != NULL ? sink->n : 0);
+	free(sink->result.parts);
 	sink->kind->close(sink->state);
 	close(sink->fd);
 	pthread_cond_destroy(&sink->call);

@@ -11,48 +11,69 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aws/call.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
 #include "report/spool.h"
 
 #define SINK_BATCH_BYTES	(1u << 20)	/* of a batch, contract §5 */
 #define SINK_BATCH_FRAME	1024		/* of those for brackets, commas and line ends */
+#define SINK_LINES	500		/* a file or standard output gets at once */
 
 enum sink_outcome {
 	OUTCOME_ACCEPTED = 1,
 	OUTCOME_AGAIN,		/* the same batch later */
 	OUTCOME_TOO_LARGE,	/* a smaller one at once */
 	OUTCOME_REFUSED,	/* something in it is refused for good */
+	OUTCOME_PARTLY,		/* all but parts is accepted */
+};
+
+/* One body of a batch that was not accepted while others were. */
+struct sink_part {
+	uint64_t sequence;
+	enum sink_outcome outcome;	/* OUTCOME_AGAIN or OUTCOME_REFUSED */
+	char error[192];
 };
 
 struct sink_result {
 	enum sink_outcome outcome;
 	int64_t retry_after_ms;		/* the receiver asked for it; 0: did not */
 	char error[256];		/* empty when accepted */
+	struct sink_part *parts;	/* OUTCOME_PARTLY: in sequence order; malloc'd */
+	unsigned int nparts;
 };
+
+/* Adds a part and makes the outcome OUTCOME_PARTLY.  False: no memory. */
+bool sink_result_part(struct sink_result *result, uint64_t sequence, enum sink_outcome outcome,
+    const char *error);
 
 /* What a sink needs to know beside its own section of the config; copied. */
 struct sink_setting {
 	const struct conf_sink *conf;	/* borrowed until sink_free */
 	const char *ca_file, *proxy;	/* of [agent], where conf has none; borrowed, may be NULL */
 	const char *host_id, *spool_id;	/* borrowed */
+	struct aws *aws;		/* for sinks that are services of AWS; borrowed */
+	const struct aws_transport *via;	/* of tests; NULL: an own, real one */
 };
 
-/*
- * The blocking half, run in the thread of a sink; sink_http.c and sink_file.c.
- * bodies are in sequence order.
- */
+/* The blocking half, run in the thread of a sink; sink_NAME.c.  bodies are in sequence order. */
 struct sink_kind {
+	unsigned int batch;		/* bodies at once; 0: as configured */
+	size_t batch_bytes;		/* of them together; one is always given */
+	bool gaps;			/* a batch may miss sequences that are done with */
 	void *(*open)(const struct sink_setting *setting);	/* NULL: no memory */
 	void (*deliver)(void *state, const struct spool_body *bodies, unsigned int n,
 	    struct sink_result *result);
 	void (*close)(void *state);
 };
-extern const struct sink_kind sink_http, sink_file, sink_stdout;
+extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge;
+const struct sink_kind *sink_kind_of(enum sink_type type);
+bool sink_is_aws(enum sink_type type);
 
 /* Does the sink take findings, or events, of this severity? */
 bool sink_wants(const struct conf_sink *conf, bool event, uint8_t severity);
 
+/* The parts of result are the receiver's. */
 typedef void sink_done_fn(const struct sink_result *result, void *arg);
 
 struct sink;

@@ -258,7 +258,12 @@ file_close(void *state)
 	free(file);
 }
 
-const struct sink_kind sink_file = { file_open, file_deliver, file_close };
+#define LINES_KIND	.batch = SINK_LINES, .gaps = true, \
+	.batch_bytes = SINK_BATCH_BYTES - SINK_BATCH_FRAME
+
+const struct sink_kind sink_file = {
+	LINES_KIND, .open = file_open, .deliver = file_deliver, .close = file_close,
+};
 
 static void *
 stdout_open(const struct sink_setting *setting)
@@ -282,4 +287,6 @@ stdout_deliver(void *state, const struct spool_body *bodies, unsigned int n,
 		again(result, "standard output: %s", strerror(-error));
 }
 
-const struct sink_kind sink_stdout = { stdout_open, stdout_deliver, file_close };
+const struct sink_kind sink_stdout = {
+	LINES_KIND, .open = stdout_open, .deliver = stdout_deliver, .close = file_close,
+};

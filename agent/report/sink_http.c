@@ -352,4 +352,7 @@ http_open(const struct sink_setting *setting)
 	return collector;
 }
 
-const struct sink_kind sink_http = { http_open, http_deliver, http_close };
+const struct sink_kind sink_http = {
+	.batch_bytes = SINK_BATCH_BYTES - SINK_BATCH_FRAME,
+	.open = http_open, .deliver = http_deliver, .close = http_close,
+};

@@ -100,11 +100,12 @@ struct spool_body {
 	size_t size;
 };
 /*
- * The first frozen bodies that wait, contiguous in sequence: at most max, and
- * at most max_bytes together (always one).  *n of them in *bodies, malloc'd.
+ * The first frozen bodies that wait: at most max, and at most max_bytes
+ * together (always one), contiguous in sequence unless gaps may be.  *n of
+ * them in *bodies, malloc'd.
  */
 int spool_waiting(struct spool *spool, int64_t row, unsigned int max, size_t max_bytes,
-    struct spool_body **bodies, unsigned int *n);
+    bool gaps, struct spool_body **bodies, unsigned int *n);
 void spool_bodies_free(struct spool_body *bodies, unsigned int n);
 
 /* What became of a try, for all sequences first…last.  Transactions of their own. */

@@ -216,7 +216,7 @@ spool_freeze(struct spool *spool, int64_t row, unsigned int max, int64_t now_ms,
 
 int
 spool_waiting(struct spool *spool, int64_t row, unsigned int max, size_t max_bytes,
-    struct spool_body **bodies, unsigned int *n)
+    bool gaps, struct spool_body **bodies, unsigned int *n)
 {
 	sqlite3_stmt *stmt = db_prepare(spool, "SELECT sequence, body FROM outbox"
 	    " WHERE state = 0 AND sink = ? ORDER BY sequence LIMIT ?");
@@ -237,7 +237,8 @@ spool_waiting(struct spool *spool, int64_t row, unsigned int max, size_t max_byt
 		body->sequence = (uint64_t)sqlite3_column_int64(stmt, 0);
 		body->size = (size_t)sqlite3_column_bytes(stmt, 1);
 		bytes += body->size;
-		if (*n > 0 && (bytes > max_bytes || body->sequence != body[-1].sequence + 1))
+		if (*n > 0 && (bytes > max_bytes ||
+		    (!gaps && body->sequence != body[-1].sequence + 1)))
 			break;
 		body->text = strdup((const char *)sqlite3_column_text(stmt, 1));
 		if (body->text == NULL) {

@@ -403,6 +403,15 @@ check_http(struct builder *builder, const struct met *met, const struct conf_sin
 }
 
 static int
+check_eventbridge(struct builder *builder, const struct met *met, const struct conf_sink *sink)
+{
+	if (strncmp(sink->source, "aws.", 4) == 0)
+		return wrong_at(builder, place_of(met, "source"), "a source that begins with aws. "
+		    "is AWS's own, not `%.*s'", SHOWN_MAX, sink->source);
+	return 0;
+}
+
+static int
 check_sink(struct builder *builder, const struct met *met)
 {
 	struct conf *conf = builder->conf;
@@ -413,6 +422,8 @@ check_sink(struct builder *builder, const struct met *met)
 		sink->events = sink->type == SINK_FILE ? EVENTS_ALL : EVENTS_SECURITY;
 	if (sink->type == SINK_HTTP)
 		return check_http(builder, met, sink);
+	if (sink->type == SINK_EVENTBRIDGE)
+		return check_eventbridge(builder, met, sink);
 	for (i = 0; sink->type == SINK_FILE && i < met->index; i++) {
 		if (conf->sinks[i].type == SINK_FILE && strcmp(conf->sinks[i].path, sink->path) == 0)
 			return wrong_at(builder, place_of(met, "path"), "%s is the file of [sink %s] "

@@ -26,7 +26,7 @@
 #define CONF_ADMIN_MAX		256
 
 enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3 };
-enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT };
+enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE };
 enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
 enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
 enum sink_format { SINK_FORMAT_GUARDDUTY };
@@ -62,6 +62,9 @@ struct conf_sink {
 	/* file */
 	char *path;
 	uint64_t max_size;
+	/* eventbridge */
+	char *region;			/* NULL: the agent's */
+	char *bus, *source;
 };
 
 struct conf {

@@ -13,6 +13,7 @@
 
 #define WORD_LONGEST		127	/* FACT_MAX without its NUL */
 #define INTERFACE_LONGEST	15	/* IFNAMSIZ without its NUL */
+#define BUS_LONGEST		512	/* of PutEvents: an ARN and a name of 256 */
 #define LIST_BYTES_MOST		(256 * MIB)	/* the feed's address space holds it twice */
 
 static const struct conf_choice yes_no[] = { { "no", 0 }, { "yes", 1 }, { NULL, 0 } };
@@ -43,7 +44,8 @@ static const struct conf_choice actions[] = {
 	{ "drop", LIST_DROP }, { "reject", LIST_REJECT }, { "watch", LIST_WATCH }, { NULL, 0 }
 };
 static const struct conf_choice sink_types[] = {
-	{ "http", SINK_HTTP }, { "file", SINK_FILE }, { "stdout", SINK_STDOUT }, { NULL, 0 }
+	{ "eventbridge", SINK_EVENTBRIDGE }, { "http", SINK_HTTP }, { "file", SINK_FILE },
+	{ "stdout", SINK_STDOUT }, { NULL, 0 }
 };
 static const struct conf_choice sink_formats[] = {
 	{ "guardduty", SINK_FORMAT_GUARDDUTY }, { NULL, 0 }
@@ -151,6 +153,7 @@ static const struct conf_key source_keys[] = {
 
 #define IS_HTTP	(1u << SINK_HTTP)
 #define IS_FILE	(1u << SINK_FILE)
+#define IS_EVENTBRIDGE	(1u << SINK_EVENTBRIDGE)
 
 /* The default of events depends on the type: conf.c settles it. */
 static const struct conf_key sink_keys[] = {
@@ -186,6 +189,12 @@ static const struct conf_key sink_keys[] = {
 	  .types = IS_FILE, .required = true },
 	{ .name = "max_size", .kind = KIND_SIZE, MEMBER(conf_sink, max_size),
 	  .preset = "100M", .low = KIB, .high = 1024 * GIB, .types = IS_FILE },
+	{ .name = "region", .kind = KIND_WORD, MEMBER(conf_sink, region),
+	  FROM(agent.region), .high = WORD_LONGEST, .types = IS_EVENTBRIDGE },
+	{ .name = "bus", .kind = KIND_RESOURCE, MEMBER(conf_sink, bus),
+	  .preset = "default", .high = BUS_LONGEST, .types = IS_EVENTBRIDGE },
+	{ .name = "source", .kind = KIND_WORD, MEMBER(conf_sink, source),
+	  .preset = "custom.threatlistd", .high = WORD_LONGEST, .types = IS_EVENTBRIDGE },
 };
 
 #define ROWS(keys)	(keys), sizeof(keys) / sizeof((keys)[0])

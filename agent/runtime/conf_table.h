@@ -31,6 +31,7 @@ enum conf_kind {
 	KIND_URL,		/* http:// or https:// */
 	KIND_PROXY,		/* env, none or a URL */
 	KIND_WORD,		/* letters, digits, . _ - : @ */
+	KIND_RESOURCE,		/* the same and /: the name or ARN of something in AWS */
 	KIND_AUTO_WORD,		/* the same, or "auto" for NULL */
 	KIND_ACCOUNT,		/* 12 digits */
 	KIND_INTERFACE,

@@ -268,6 +268,8 @@ text_is_good(const struct conf_key *key, const char *value)
 	case KIND_INTERFACE:
 		return len <= (size_t)key->high && strpbrk(value, " \t/:#;") == NULL &&
 		    strcmp(value, ".") != 0 && strcmp(value, "..") != 0;
+	case KIND_RESOURCE:
+		return len <= (size_t)key->high && strspn(value, LETTERS DIGITS "._-:/") == len;
 	default:
 		return len <= (size_t)key->high && strspn(value, LETTERS DIGITS "._-:@") == len;
 	}
@@ -484,6 +486,7 @@ conf_value_allowed(const struct conf_key *key, char text[static CONF_WHY_MAX])
 		[KIND_URL] = "an http:// or https:// URL without blanks, user or fragment",
 		[KIND_PROXY] = "env, none or an http:// or https:// URL without user",
 		[KIND_WORD] = "a word of up to 127 letters, digits and . _ - : @",
+		[KIND_RESOURCE] = "a name or ARN of letters, digits and . _ - : /",
 		[KIND_AUTO_WORD] = "auto or a word of up to 127 letters, digits and . _ - : @",
 		[KIND_ACCOUNT] = "12 digits",
 		[KIND_INTERFACE] = "any or the name of a network interface",

@@ -158,6 +158,7 @@ class World:
                 "code": answer.code, "fate": answer.fate[0] if answer.fate else None, "key": key_id,
                 "scheme": request.scheme, "method": request.method, "host": request.host,
                 "path": request.path, "query": request.query, "size": len(request.body),
+                "body": request.body.decode("utf-8", "replace"),
                 "headers": {name: value for name, value in request.headers if name != "authorization"}})
 
     def violate(self, service, operation, code, text):

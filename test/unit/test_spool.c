@@ -227,7 +227,7 @@ expect_waiting(struct box *box, int64_t row, unsigned int max, uint64_t first, u
 	char text[64];
 	unsigned int got, i;
 
-	assert_int_equal(spool_waiting(box->spool, row, max, SIZE_MAX, &bodies, &got), 0);
+	assert_int_equal(spool_waiting(box->spool, row, max, SIZE_MAX, false, &bodies, &got), 0);
 	assert_int_equal(got, n);
 	for (i = 0; i < n; i++) {
 		assert_int_equal(bodies[i].sequence, first + i);
