@@ -39,6 +39,9 @@ struct agent {
 	struct state state;		/* durable: mode, panic, purge */
 	struct host_facts facts;
 	bool ready, stopping;
+	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
+	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
+	char confirm_by[64];
 	struct role *roles[ROLE_END];
 	struct sources *sources;
 	struct events *events;
@@ -47,16 +50,40 @@ struct agent {
 };
 
 /* main.c */
-/* What [enforce] mode and the operator's last word make together. */
-uint8_t agent_mode(const struct agent *agent);
-/* After a change of state: keeps it, tells the enforcer. by: who asked.  0 or -errno (not kept). */
-int agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by,
-    uint64_t token);
-/* The table was made dormant, or woken, by someone else: kept as if it had been ordered. */
-void agent_note_panic(struct agent *agent, bool panic);
+/* The config for the roles anew, after it or the mode changed.  0 or -errno. */
+int agent_renew_conf(struct agent *agent);
 /* The first list is in force, or there is none to wait for: tells the service manager, once. */
 void agent_ready(struct agent *agent);
 void agent_set_facts(struct agent *agent, const struct host_facts *facts);
+
+/* mode.c */
+/* Starts to follow what waited for a confirmation, or falls back if that is over.  0 or -errno. */
+int mode_begin(struct agent *agent);
+/* A config that says another mode than before outdoes what was ordered. */
+void mode_reloaded(struct agent *agent);
+/* What [enforce] mode and the operator's last word make together. */
+uint8_t agent_mode(const struct agent *agent);
+/* When (loop_now_ms) drop falls back to watch unless somebody confirms; 0: it does not. */
+int64_t agent_confirm_until(const struct agent *agent);
+struct mode_change {
+	uint8_t order;		/* enum mode_order, but not ORDER_CONFIRM */
+	uint8_t mode;		/* of ORDER_MODE: enum enforce_mode */
+	uint32_t confirm_s;	/* of ENFORCE_DROP: to be confirmed within; 0: need not be */
+};
+/* Keeps the order, tells the enforcer.  by: who asked.  0 or -errno (not kept). */
+int agent_change_mode(struct agent *agent, const struct mode_change *change, const char *by,
+    uint64_t token);
+/* Asks the kernel to let drop stay.  -ENOENT: nothing waits, -EPIPE: there is no enforcer. */
+int agent_confirm(struct agent *agent, const char *by, uint64_t token);
+/* An order was carried out: a confirmation is then kept.  0 or -errno (not kept). */
+int agent_mode_done(struct agent *agent, const struct msg_mode_done *done);
+/* The message that tells the enforcer how things stand. */
+void agent_mode_message(const struct agent *agent, uint8_t order, uint64_t token,
+    struct message *message);
+/* The table was made dormant, or woken, by someone else: kept as if it had been ordered. */
+void agent_note_panic(struct agent *agent, bool panic);
+/* Somebody else ended in the kernel what waits for a confirmation. */
+void agent_note_disarmed(struct agent *agent, const struct event *from);
 
 /* roles.c: one process each, started again with back-off when it ends. */
 struct role *role_new(struct agent *agent, enum role_kind kind);
@@ -141,6 +168,7 @@ struct control *control_new(struct agent *agent);	/* NULL: said in the log */
 void control_free(struct control *control);
 void control_answered(struct control *control, const struct msg_answer *answer, int fd);
 void control_checked(struct control *control, const struct msg_checked *checked);
-void control_mode_done(struct control *control, const struct msg_mode_done *done);
+/* kept: 0, or -errno of an order that was done and will not outlive a restart. */
+void control_mode_done(struct control *control, const struct msg_mode_done *done, int kept);
 
 #endif

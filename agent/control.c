@@ -182,13 +182,14 @@ ask_check(struct client *client)
 }
 
 static void
-order(struct client *client, uint8_t what, uint8_t mode)
+order(struct client *client, uint8_t what, uint8_t mode, uint32_t confirm_s)
 {
+	const struct mode_change change = { what, mode, confirm_s };
 	struct agent *agent = client->control->agent;
 
 	client->token = ++client->control->next_token;
 	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
-	client->store_error = agent_change_mode(agent, what, mode, client->by, client->token);
+	client->store_error = agent_change_mode(agent, &change, client->by, client->token);
 	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
 		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
 }
@@ -228,8 +229,27 @@ enforce(struct client *client)
 		answer(client, 2, "enforce takes drop or watch, not %.100s", mode);
 	else if (agent->state.panic)
 		answer(client, 1, "in panic: \"threatlistctl resume\" first");
+	else if (client->request.number < 0 || client->request.number > CONTROL_CONFIRM_MAX)
+		answer(client, 2, "--confirm takes 1 to %d seconds", CONTROL_CONFIRM_MAX);
 	else
-		order(client, ORDER_MODE, mode[0] == 'd' ? ENFORCE_DROP : ENFORCE_WATCH);
+		order(client, ORDER_MODE, mode[0] == 'd' ? ENFORCE_DROP : ENFORCE_WATCH,
+		    (uint32_t)client->request.number);
+}
+
+static void
+confirm(struct client *client)
+{
+	struct agent *agent = client->control->agent;
+	int rc;
+
+	client->token = ++client->control->next_token;
+	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	rc = agent_confirm(agent, client->by, client->token);
+	if (rc == -ENOENT)
+		answer(client, 1, "nothing waits for a confirmation: mode is %s",
+		    mode_text(agent_mode(agent)));
+	else if (rc != 0)
+		answer(client, 1, "not confirmed: the enforcer is not running, try again");
 }
 
 static void
@@ -263,13 +283,16 @@ serve(struct client *client)
 		enforce(client);
 		break;
 	case CONTROL_PANIC:
-		order(client, ORDER_PANIC, 0);
+		order(client, ORDER_PANIC, 0, 0);
 		break;
 	case CONTROL_RESUME:
-		order(client, ORDER_RESUME, 0);
+		order(client, ORDER_RESUME, 0, 0);
 		break;
 	case CONTROL_PURGE:
-		order(client, ORDER_PURGE, 0);
+		order(client, ORDER_PURGE, 0, 0);
+		break;
+	case CONTROL_CONFIRM:
+		confirm(client);
 		break;
 	default:
 		break;
@@ -434,17 +457,25 @@ control_checked(struct control *control, const struct msg_checked *checked)
 }
 
 void
-control_mode_done(struct control *control, const struct msg_mode_done *done)
+control_mode_done(struct control *control, const struct msg_mode_done *done, int kept)
 {
 	struct client *client = by_token(control, done->token);
 
 	if (client == NULL)
 		return;
+	if (client->store_error == 0)
+		client->store_error = kept;
 	if (done->error != 0)
 		answer(client, 1, "not done: %.200s", done->reason);
 	else if (client->store_error != 0)
 		answer(client, 1, "done, but it will not outlive a restart: %s",
 		    strerror(-client->store_error));
+	else if (client->request.kind == CONTROL_CONFIRM)
+		answer(client, 0, "confirmed: mode stays drop");
+	else if (client->request.kind == CONTROL_ENFORCE &&
+	    agent_confirm_until(control->agent) != 0)
+		answer(client, 0, "done; falls back to watch in %u s unless you run "
+		    "\"threatlistctl confirm\"", control->agent->state.confirm_s);
 	else
 		answer(client, 0, "done");
 }

@@ -31,17 +31,10 @@ struct options {
 	bool check, print, person;
 };
 
-uint8_t
-agent_mode(const struct agent *agent)
-{
-	const struct state *state = &agent->state;
-
-	if (state->has_mode && state->conf_mode == agent->conf->enforce.mode)
-		return state->mode;
-	return agent->conf->enforce.mode;
-}
-
-/* The config as the roles get it: normal form, with the mode that is in force. */
+/*
+ * The config as the roles get it: normal form, with the mode that is in force.
+ * What waits for a confirmation comes as an order of its own, with its deadline.
+ */
 static int
 conf_memfd(struct agent *agent)
 {
@@ -54,7 +47,8 @@ conf_memfd(struct agent *agent)
 	out = open_memstream(&text, &size);
 	if (out == NULL)
 		return -errno;
-	agent->conf->enforce.mode = agent_mode(agent);
+	agent->conf->enforce.mode = agent_confirm_until(agent) != 0 ? ENFORCE_WATCH :
+	    agent_mode(agent);
 	conf_print(agent->conf, out);
 	agent->conf->enforce.mode = configured;
 	if (fclose(out) != 0)
@@ -65,8 +59,8 @@ conf_memfd(struct agent *agent)
 	return fd;
 }
 
-static int
-renew_conf_fd(struct agent *agent)
+int
+agent_renew_conf(struct agent *agent)
 {
 	int fd = conf_memfd(agent);
 
@@ -78,76 +72,6 @@ renew_conf_fd(struct agent *agent)
 		close(agent->conf_fd);
 	agent->conf_fd = fd;
 	return 0;
-}
-
-static void
-raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char *by)
-{
-	struct event event;
-
-	event_init(&event, order == ORDER_PANIC ? EVENT_PANIC : order == ORDER_RESUME ?
-	    EVENT_RESUME : EVENT_MODE_CHANGED, by);
-	if (order == ORDER_PURGE)
-		snprintf(event.reason, sizeof(event.reason), "purged: the table was removed");
-	else if (order == ORDER_MODE)
-		snprintf(event.reason, sizeof(event.reason), "mode %s, before %s",
-		    agent_mode(agent) == ENFORCE_DROP ? "drop" : "watch",
-		    before == ENFORCE_DROP ? "drop" : before == ENFORCE_WATCH ? "watch" : "off");
-	events_raise(agent->events, &event);
-}
-
-static int
-keep_state(const struct agent *agent)
-{
-	int rc = state_store(&agent->state, agent->conf->agent.state_dir);
-
-	if (rc != 0)
-		log_error("order not kept path=%s error=\"%s\"", agent->conf->agent.state_dir,
-		    strerror(-rc));
-	return rc;
-}
-
-int
-agent_change_mode(struct agent *agent, uint8_t order, uint8_t mode, const char *by, uint64_t token)
-{
-	struct message message = { .type = MSG_MODE };
-	struct state *state = &agent->state;
-	uint8_t before = agent_mode(agent);
-	int rc;
-
-	switch (order) {
-	case ORDER_PANIC:
-		state->panic = true;
-		break;
-	case ORDER_PURGE:
-		state->purged = true;
-		break;
-	case ORDER_RESUME:
-		state->panic = state->purged = false;
-		break;
-	default:
-		state->has_mode = true;
-		state->mode = mode;
-		state->conf_mode = agent->conf->enforce.mode;
-		state->purged = false;
-		break;
-	}
-	renew_conf_fd(agent);
-	/* lifting comes first; a disk that is slow or full must not delay it */
-	message.u.mode.token = token;
-	message.u.mode.order = order;
-	message.u.mode.mode = agent_mode(agent);
-	role_send(agent->roles[ROLE_ENFORCER], &message, -1);
-	rc = keep_state(agent);
-	raise_mode_event(agent, order, before, by);
-	return rc;
-}
-
-void
-agent_note_panic(struct agent *agent, bool panic)
-{
-	agent->state.panic = panic;
-	keep_state(agent);
 }
 
 void
@@ -191,7 +115,8 @@ reload(struct agent *agent)
 		return;
 	}
 	agent->conf = fresh;
-	if (renew_conf_fd(agent) != 0 || sources_configure(agent->sources) != 0) {
+	mode_reloaded(agent);
+	if (agent_renew_conf(agent) != 0 || sources_configure(agent->sources) != 0) {
 		agent->conf = old;
 		conf_free(fresh);
 		notify_send("READY=1");
@@ -302,7 +227,8 @@ start(struct agent *agent)
 	agent->control = control_new(agent);
 	if (agent->control == NULL)
 		return -EIO;
-	if (renew_conf_fd(agent) != 0 || sources_configure(agent->sources) != 0)
+	if (mode_begin(agent) != 0 || agent_renew_conf(agent) != 0 ||
+	    sources_configure(agent->sources) != 0)
 		return -ENOMEM;
 	return listen_to_signals(agent);
 }
@@ -472,7 +398,7 @@ usage(FILE *out)
 	fprintf(out,
 	    "usage: threatlistd [-c FILE] [-f]            enforce; -f logs for a person\n"
 	    "       threatlistd [-c FILE] -n | -nv        check the config; -v prints it back\n"
-	    "       threatlistd [-c FILE] --table ORDER   panic, resume or purge without an agent\n"
+	    "       threatlistd [-c FILE] --table ORDER   panic, resume, purge or expire without an agent\n"
 	    "       threatlistd --version\n"
 	    "The config is " CONF_PATH " unless -c names another.\n");
 	return out == stdout ? 0 : 2;

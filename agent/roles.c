@@ -139,6 +139,10 @@ pass_event(struct agent *agent, const struct event *from)
 	/* lifted or put back by hand with nft: as lasting as by threatlistctl */
 	if (event.name == EVENT_PANIC || event.name == EVENT_RESUME)
 		agent_note_panic(agent, event.name == EVENT_PANIC);
+	if (event.name == EVENT_MODE_CHANGED) {
+		agent_note_disarmed(agent, &event);
+		return;
+	}
 	events_raise(agent->events, &event);
 }
 
@@ -165,7 +169,8 @@ on_message(const struct message *message, int *fd, void *arg)
 		status_applied(agent->status, &message->u.applied);
 		break;
 	case MSG_MODE_DONE:
-		control_mode_done(agent->control, &message->u.mode_done);
+		control_mode_done(agent->control, &message->u.mode_done,
+		    agent_mode_done(agent, &message->u.mode_done));
 		break;
 	case MSG_CHECKED:
 		control_checked(agent->control, &message->u.checked);
@@ -258,11 +263,8 @@ brief(struct role *role)
 	role_send(role, &message, -1);
 	switch (role->kind) {
 	case ROLE_ENFORCER:
-		memset(&message, 0, sizeof(message));
-		message.type = MSG_MODE;
-		message.u.mode.order = agent->state.panic ? ORDER_PANIC :
-		    agent->state.purged ? ORDER_PURGE : ORDER_MODE;
-		message.u.mode.mode = agent_mode(agent);
+		agent_mode_message(agent, agent->state.panic ? ORDER_PANIC :
+		    agent->state.purged ? ORDER_PURGE : ORDER_MODE, 0, &message);
 		role_send(role, &message, -1);
 		break;
 	case ROLE_REPORTER:

@@ -267,6 +267,10 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		warn(warnings, "purged: there is no table until \"threatlistctl resume\"");
 	if (agent_mode(agent) == ENFORCE_OFF && !agent->state.purged)
 		warn(warnings, "mode is off: nothing is enforced");
+	if (agent_confirm_until(agent) != 0)
+		warn(warnings, "drop falls back to watch in %lld s unless you run "
+		    "\"threatlistctl confirm\"",
+		    (long long)((agent_confirm_until(agent) - loop_now_ms() + 999) / 1000));
 	if (answers->applied.error != 0)
 		warn(warnings, "list %llu is not enforced: %s",
 		    (unsigned long long)answers->applied.generation, answers->applied.reason);
@@ -296,7 +300,8 @@ status_json(const struct agent *agent, const struct role_answers *answers)
 	cJSON_AddStringToObject(object, "hostId", agent->facts.host_id);
 	cJSON_AddStringToObject(object, "mode", mode);
 	cJSON_AddStringToObject(object, "intent", mode_text(agent->conf->enforce.mode));
-	cJSON_AddNullToObject(object, "confirmUntil");
+	add_time(object, "confirmUntil", agent_confirm_until(agent) != 0 ?
+	    agent->state.confirm_wall_ms : 0);
 	cJSON_AddItemToObject(object, "sources", sources_json(agent, warnings));
 	cJSON_AddItemToObject(object, "table", table_json(answers));
 	cJSON_AddItemToObject(object, "capture", capture_json(answers));

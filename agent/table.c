@@ -29,6 +29,22 @@ keep(const struct conf *conf, const struct state *state)
 	return 1;
 }
 
+/* Ends a drop that waits for a confirmation; the agent tells of it when it starts. */
+static int
+expire(struct enforce *enforce, struct state *state, struct enforce_error *error)
+{
+	struct enforce_stat stat;
+	int rc;
+
+	rc = enforce_stat(enforce, &stat, error);
+	if (rc == 0 && stat.table && stat.armed)
+		rc = enforce_set_mode(enforce, ENFORCE_WATCH, error);
+	if (rc == 0 && !stat.armed && state->confirm_until_ms == 0)
+		printf("nothing waits for a confirmation\n");
+	state->confirm_ended = state->confirm_until_ms != 0;
+	return rc;
+}
+
 static int
 carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 {
@@ -43,6 +59,8 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 	} else if (strcmp(order, "resume") == 0) {
 		rc = enforce_resume(enforce, &error);
 		state.panic = state.purged = false;
+	} else if (strcmp(order, "expire") == 0) {
+		rc = expire(enforce, &state, &error);
 	} else {
 		rc = enforce_purge(enforce, &error);
 		state.purged = true;
@@ -64,8 +82,9 @@ table_order(const struct conf *conf, const char *order)
 	int rc;
 
 	if (strcmp(order, "panic") != 0 && strcmp(order, "resume") != 0 &&
-	    strcmp(order, "purge") != 0) {
-		fprintf(stderr, "threatlistd: --table takes panic, resume or purge, not %s\n", order);
+	    strcmp(order, "purge") != 0 && strcmp(order, "expire") != 0) {
+		fprintf(stderr, "threatlistd: --table takes panic, resume, purge or expire, not %s\n",
+		    order);
 		return 2;
 	}
 	if (geteuid() != 0) {
@@ -75,7 +94,7 @@ table_order(const struct conf *conf, const char *order)
 	rc = lock_run_dir(conf->agent.run_dir, &holder);
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
-		    (int)holder, order);
+		    (int)holder, strcmp(order, "expire") == 0 ? "enforce watch" : order);
 		return 1;
 	}
 	if (rc != 0) {

@@ -9,6 +9,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "armed.h"
 #include "elements.h"
 #include "engine.h"
 #include "readback.h"
@@ -171,7 +172,10 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 		return enforce_fail(err, error, "asking for rules and counters", NULL);
 	stat->table = true;
 	stat->dormant = table.dormant;
-	stat->mode = rules.drops ? ENFORCE_DROP : ENFORCE_WATCH;
+	stat->armed = rules.armed;
+	stat->mode = rules.drops && (!rules.armed ||
+	    armed_holds(enforce->kernel, fixture_name(FIXTURE_ARMED)) != 0) ?
+	    ENFORCE_DROP : ENFORCE_WATCH;
 	stat->drops_packets = counters.packets[COUNTER_DROPPED] +
 	    counters.packets[COUNTER_REJECTED];
 	stat->drops_bytes = counters.bytes[COUNTER_DROPPED] + counters.bytes[COUNTER_REJECTED];

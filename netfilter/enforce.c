@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "threatlistd/enforce.h"
 #include "threatlistd/log.h"
+#include "armed.h"
 #include "change.h"
 #include "engine.h"
 #include "protect.h"
@@ -83,6 +85,7 @@ engine_plan(const struct enforce *enforce, struct rule_plan *plan)
 
 	memset(plan, 0, sizeof(*plan));
 	plan->mode = enforce->mode;
+	plan->until_ms = enforce->until_ms;
 	plan->log = enforce->log;
 	plan->nflog_group = enforce->nflog_group;
 	for (set = 0; set < SET_TURNS; set++) {
@@ -280,32 +283,85 @@ commit_alone(struct enforce *enforce, struct batch *batch, const char *what,
 	return error;
 }
 
-int
-enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err)
+/* until_ms: of ENFORCE_DROP, 0 for good. */
+static int
+set_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enforce_error *err)
 {
 	struct rules_state state;
+	struct rule_plan plan;
 	struct batch batch;
 	int error;
 
-	if (mode == ENFORCE_OFF) {
-		error = enforce_purge(enforce, err);
-		if (error == 0)
-			enforce->mode = mode;
-		return error;
-	}
 	error = engine_look(enforce, err);
 	if (error == 0 && enforce->table) {
+		engine_plan(enforce, &plan);
+		plan.mode = mode;
+		plan.until_ms = until_ms;
 		batch_init(&batch);
-		table_verdict(&batch, mode);
+		fixtures_create(&batch);
+		table_verdict(&batch, &plan);
 		watch_pause(enforce);
 		error = commit_alone(enforce, &batch, "changing the mode", err);
 		if (error == 0 && readback_rules(enforce->kernel, &state) == 0)
 			enforce->rules_mark = state.mark;
 		watch_resume(enforce);
 	}
-	if (error == 0)
+	if (error == 0) {
 		enforce->mode = mode;
+		enforce->until_ms = until_ms;
+	}
 	return error;
+}
+
+int
+enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err)
+{
+	int error;
+
+	if (mode != ENFORCE_OFF)
+		return set_verdict(enforce, mode, 0, err);
+	error = enforce_purge(enforce, err);
+	if (error == 0) {
+		enforce->mode = mode;
+		enforce->until_ms = 0;
+	}
+	return error;
+}
+
+int
+enforce_arm(struct enforce *enforce, int64_t until_ms, struct enforce_error *err)
+{
+	if (until_ms <= armed_now_ms())
+		return set_verdict(enforce, ENFORCE_WATCH, 0, err);
+	return set_verdict(enforce, ENFORCE_DROP, until_ms, err);
+}
+
+static int
+too_late(struct enforce_error *err)
+{
+	if (err != NULL)
+		snprintf(err->text, sizeof(err->text), "too late, it is watch already");
+	return -ETIME;
+}
+
+int
+enforce_confirm(struct enforce *enforce, struct enforce_error *err)
+{
+	int holds = 1, error;
+
+	if (enforce->until_ms == 0)
+		return too_late(err);
+	error = engine_look(enforce, err);
+	if (error != 0)
+		return error;
+	/* the kernel's own clock decides, unless it has no table yet */
+	if (enforce->table && enforce->rules)
+		holds = armed_holds(enforce->kernel, fixture_name(FIXTURE_ARMED));
+	if (holds < 0)
+		return enforce_fail(err, holds, "asking whether it is in time", NULL);
+	if (holds == 0 || armed_now_ms() >= enforce->until_ms)
+		return too_late(err);
+	return set_verdict(enforce, ENFORCE_DROP, 0, err);
 }
 
 static int

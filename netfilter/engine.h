@@ -27,6 +27,7 @@ struct enforce {
 	struct kernel *kernel;
 	struct watch *watch;
 	uint8_t mode;		/* enum enforce_mode that is wanted */
+	int64_t until_ms;	/* of armed_now_ms: ENFORCE_DROP ends then; 0: for good */
 	bool log;		/* rules have log statements */
 	uint16_t nflog_group;
 	struct range *admin;

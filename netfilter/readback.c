@@ -129,8 +129,13 @@ static int
 find_drop(struct nftnl_expr *expr, void *arg)
 {
 	struct rules_state *state = arg;
+	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
 
-	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "immediate") == 0 &&
+	if (strcmp(name, "lookup") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_SET) &&
+	    strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET),
+	    fixture_name(FIXTURE_ARMED)) == 0)
+		state->armed = true;
+	if (strcmp(name, "immediate") == 0 &&
 	    nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT) &&
 	    nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT) == NF_DROP)
 		state->drops = true;

@@ -24,7 +24,8 @@ int readback_sets(struct kernel *kernel, struct set_state *state);
 struct rules_state {
 	uint64_t mark;		/* differs when any rule of our chains was added, replaced, deleted */
 	uint32_t n;
-	bool drops;		/* the verdict chain has a drop */
+	bool drops;		/* the verdict chain has a drop … */
+	bool armed;		/* … for as long as "armed" has members */
 };
 int readback_rules(struct kernel *kernel, struct rules_state *state);
 

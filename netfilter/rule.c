@@ -177,6 +177,13 @@ rule_not_in_set(struct rule *rule, struct rule_address address, const char *set)
 }
 
 void
+rule_family_not_in_set(struct rule *rule, const char *set)
+{
+	put_meta(rule, NFT_META_NFPROTO);
+	put_lookup(rule, set, true);
+}
+
+void
 rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
     const char *set)
 {

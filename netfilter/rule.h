@@ -34,6 +34,7 @@ void rule_interface_in(struct rule *rule, uint32_t ifindex);	/* iif N */
 void rule_tcp(struct rule *rule);				/* meta l4proto tcp */
 void rule_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_not_in_set(struct rule *rule, struct rule_address address, const char *set);
+void rule_family_not_in_set(struct rule *rule, const char *set);	/* meta nfproto != @set */
 /* ADDRESS & leading bits @set */
 void rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
     const char *set);

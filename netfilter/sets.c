@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "threatlistd/enforce.h"
+#include "armed.h"
 #include "sets.h"
 
 /* nft's own numbers for what a key is (datatype.h of nftables). */
@@ -49,7 +50,7 @@ static const struct set_info sets[SET_TURNS] = {
 };
 
 static const char *const fixtures[FIXTURE_END] = {
-	"allow4", "allow6", "seen_in4", "seen_in6", "seen_out4", "seen_out6",
+	"allow4", "allow6", "seen_in4", "seen_in6", "seen_out4", "seen_out6", "armed",
 };
 
 const struct set_info *
@@ -154,6 +155,8 @@ fixtures_create(struct batch *batch)
 	    "listed IPv4 remotes that were sent to");
 	create(batch, fixtures[FIXTURE_SEEN_OUT6], 16, dynamic, SEEN_SIZE,
 	    "listed IPv6 remotes that were sent to");
+	armed_create(batch, fixtures[FIXTURE_ARMED],
+	    "behind enforce drop --confirm: empty, it is watch");
 }
 
 void

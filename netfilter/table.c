@@ -20,6 +20,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "threatlistd/enforce.h"
+#include "armed.h"
 #include "rule.h"
 #include "table.h"
 
@@ -441,11 +442,28 @@ watch_rule(struct batch *batch, const char *chain)
 	rule_end(&rule, "mode = watch");
 }
 
+/* Not confirmed in time, drop has become watch. */
 static void
-drop_rules(struct batch *batch)
+disarmed_rule(struct batch *batch, const struct rule_plan *plan, const char *chain)
 {
 	struct rule rule;
 
+	if (plan->until_ms == 0)
+		return;
+	rule_begin(&rule, batch, chain);
+	rule_family_not_in_set(&rule, fixture_name(FIXTURE_ARMED));
+	rule_count(&rule, counter_name(COUNTER_WATCHED));
+	rule_return(&rule);
+	rule_end(&rule, "no \"confirm\" came in time: mode = watch");
+}
+
+static void
+drop_rules(struct batch *batch, const struct rule_plan *plan)
+{
+	struct rule rule;
+
+	disarmed_rule(batch, plan, "out_reject");
+	disarmed_rule(batch, plan, "verdict");
 	rule_begin(&rule, batch, "out_reject");
 	rule_tcp(&rule);
 	rule_count(&rule, counter_name(COUNTER_REJECTED));
@@ -462,10 +480,11 @@ drop_rules(struct batch *batch)
 }
 
 static void
-verdict_rules(struct batch *batch, uint8_t mode)
+verdict_rules(struct batch *batch, const struct rule_plan *plan)
 {
-	if (mode == ENFORCE_DROP) {
-		drop_rules(batch);
+	armed_fill(batch, fixture_name(FIXTURE_ARMED), plan->until_ms);
+	if (plan->mode == ENFORCE_DROP) {
+		drop_rules(batch, plan);
 	} else {
 		watch_rule(batch, "out_reject");
 		watch_rule(batch, "verdict");
@@ -473,11 +492,19 @@ verdict_rules(struct batch *batch, uint8_t mode)
 }
 
 void
-table_verdict(struct batch *batch, uint8_t mode)
+table_verdict(struct batch *batch, const struct rule_plan *plan)
 {
+	size_t i;
+
+	/* of a table that was broken off in the making they may be missing */
+	for (i = 0; i < CHAINS; i++) {
+		if (strcmp(chains[i].name, "out_reject") == 0 ||
+		    strcmp(chains[i].name, "verdict") == 0)
+			put_chain(batch, chains[i].name, chains[i].hook, chains[i].comment);
+	}
 	flush_chain(batch, "out_reject");
 	flush_chain(batch, "verdict");
-	verdict_rules(batch, mode);
+	verdict_rules(batch, plan);
 }
 
 void
@@ -494,7 +521,7 @@ table_rules(struct batch *batch, const struct rule_plan *plan)
 	base_rules(batch, plan, "forward", &outward);
 	direction_rules(batch, plan, &inward);
 	direction_rules(batch, plan, &outward);
-	verdict_rules(batch, plan->mode);
+	verdict_rules(batch, plan);
 }
 
 void

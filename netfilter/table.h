@@ -12,6 +12,7 @@
 /* What the rules depend on. */
 struct rule_plan {
 	uint8_t mode;			/* enum enforce_mode: watch or drop */
+	int64_t until_ms;		/* of armed_now_ms: drop turns into watch then; 0: never */
 	bool log;
 	uint16_t nflog_group;
 	const char *set[SET_TURNS];	/* name to look up, NULL: no such set */
@@ -37,7 +38,7 @@ void table_counters(struct batch *batch);
 /* Makes the chains that are missing and replaces all their rules. */
 void table_rules(struct batch *batch, const struct rule_plan *plan);
 /* Replaces only the rules that depend on the mode. */
-void table_verdict(struct batch *batch, uint8_t mode);
+void table_verdict(struct batch *batch, const struct rule_plan *plan);
 
 /* One log statement in the table (made if there is none), for kernel_validate. */
 void table_log_probe(struct batch *batch, bool table, uint16_t nflog_group);

@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 
+#include "armed.h"
 #include "attr.h"
 #include "readback.h"
 #include "watch.h"
@@ -289,6 +290,18 @@ number_of(const struct nlmsghdr *nlh, uint16_t type)
 	return 0;
 }
 
+/* Somebody else changed "armed": did that end it? */
+static void
+watch_armed(struct enforce *enforce)
+{
+	if (enforce->until_ms == 0 ||
+	    armed_holds(enforce->kernel, fixture_name(FIXTURE_ARMED)) != 0)
+		return;
+	enforce->mode = ENFORCE_WATCH;
+	enforce->until_ms = 0;
+	note(enforce->watch, ENFORCE_CHANGE_DISARMED);
+}
+
 static void
 take_set_event(struct enforce *enforce, const char *name, bool whole)
 {
@@ -304,7 +317,9 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 	for (set = 0; set < FIXTURE_END; set++) {
 		if (strcmp(name, fixture_name((enum set_fixture)set)) != 0)
 			continue;
-		if (whole) {
+		if (set == FIXTURE_ARMED && !whole) {
+			watch_armed(enforce);
+		} else if (whole) {
 			enforce->fixtures = false;
 			note_damage(enforce->watch, "set", name);
 		} else if (set <= FIXTURE_ALLOW6) {

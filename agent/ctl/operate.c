@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Commands that change something: refresh, accept, enforce, panic, resume, purge. */
+/* Commands that change something: refresh, accept, enforce, confirm, panic, resume, purge. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,13 +32,15 @@ options_only(struct client_options *options, int argc, char **argv, const char *
 }
 
 static int
-ask(const struct client_options *options, enum control_kind kind, const char *text)
+ask(const struct client_options *options, enum control_kind kind, const char *text,
+    int64_t number)
 {
 	struct control_request request;
 	struct client_answer answer;
 	int rc;
 
 	client_request(&request, kind, text);
+	request.number = number;
 	rc = client_ask(options, &request, false, &answer);
 	if (rc == EXIT_DONE)
 		printf("%s\n", answer.reply.message);
@@ -57,7 +60,7 @@ ctl_refresh(int argc, char **argv)
 		return rc;
 	if (argc - optind > 1)
 		return usage(help, 0);
-	return ask(&options, CONTROL_REFRESH, argv[optind]);
+	return ask(&options, CONTROL_REFRESH, argv[optind], 0);
 }
 
 int
@@ -72,23 +75,68 @@ ctl_accept(int argc, char **argv)
 		return rc;
 	if (argc - optind != 1)
 		return usage(help, 0);
-	return ask(&options, CONTROL_ACCEPT, argv[optind]);
+	return ask(&options, CONTROL_ACCEPT, argv[optind], 0);
+}
+
+/* Whole seconds; -1: it is not. */
+static int64_t
+seconds(const char *text)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || n < 1 || n > CONTROL_CONFIRM_MAX) {
+		fprintf(stderr, "threatlistctl: --confirm takes 1 to %d seconds, not %s\n",
+		    CONTROL_CONFIRM_MAX, text);
+		return -1;
+	}
+	return n;
 }
 
 int
 ctl_enforce(int argc, char **argv)
 {
-	static const char help[] = "enforce drop|watch\n"
-	    "Changes the mode now and over restarts, until the config's own mode is changed.";
+	static const char help[] = "enforce drop|watch [--confirm S]\n"
+	    "Changes the mode now and over restarts, until the config's own mode is changed.\n"
+	    "With --confirm, drop falls back to watch after S seconds by itself, whatever\n"
+	    "becomes of this shell or the agent, unless \"threatlistctl confirm\" comes before.";
+	static const struct option longs[] = {
+		{ "confirm", required_argument, NULL, 'w' }, CLIENT_LONGS
+	};
+	struct client_options options = { NULL, NULL, false };
+	int64_t confirm = 0;
+	int option;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (option == 'w') {
+			confirm = seconds(optarg);
+			if (confirm < 0)
+				return EXIT_USAGE;
+		} else if (!client_option(&options, option)) {
+			return usage(help, option);
+		}
+	}
+	if (argc - optind != 1 || (strcmp(argv[optind], "drop") != 0 &&
+	    strcmp(argv[optind], "watch") != 0))
+		return usage(help, 0);
+	return ask(&options, CONTROL_ENFORCE, argv[optind], confirm);
+}
+
+int
+ctl_confirm(int argc, char **argv)
+{
+	static const char help[] = "confirm\n"
+	    "Lets stay what \"enforce drop --confirm S\" began, if it is still in time.";
 	struct client_options options = { NULL, NULL, false };
 	int rc = options_only(&options, argc, argv, help);
 
 	if (rc >= 0)
 		return rc;
-	if (argc - optind != 1 || (strcmp(argv[optind], "drop") != 0 &&
-	    strcmp(argv[optind], "watch") != 0))
+	if (optind < argc)
 		return usage(help, 0);
-	return ask(&options, CONTROL_ENFORCE, argv[optind]);
+	return ask(&options, CONTROL_CONFIRM, NULL, 0);
 }
 
 /* The daemon beside us if there is one (a build), else the installed one. */

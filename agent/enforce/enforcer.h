@@ -66,6 +66,7 @@ struct enforcer {
 	struct enforce *enforce;	/* NULL: the kernel cannot be had */
 	int exit_code;
 	uint8_t mode;		/* enum enforce_mode that is wanted */
+	int64_t confirm_until_ms;	/* loop_now_ms: drop falls back to watch then; 0: it stays */
 	bool panic, purged;	/* nothing is put back against these */
 	bool panic_found;	/* the table was dormant when we came */
 	struct known_list now, before;
@@ -102,6 +103,8 @@ bool lists_label(const struct enforcer *enforcer, const struct addr *addr,
 void orders_take(struct enforcer *enforcer, const struct msg_mode *order);
 /* Brings mode and panic of the table in line, and the table back where it is missing. */
 int orders_align(struct enforcer *enforcer, struct enforce_error *err);
+/* What waits for a confirmation was ended in the kernel by someone else. */
+void orders_disarmed(struct enforcer *enforcer, const struct enforce_change_info *info);
 /* Lifts, counts, then deletes. */
 int orders_remove_table(struct enforcer *enforcer, struct enforce_error *err);
 

@@ -141,6 +141,8 @@ on_event(int fd, uint32_t events, void *arg)
 		panic_by_hand(enforcer, &info, true);
 	if ((info.changes & ENFORCE_CHANGE_RESUME) != 0 && enforcer->panic)
 		panic_by_hand(enforcer, &info, false);
+	if ((info.changes & ENFORCE_CHANGE_DISARMED) != 0)
+		orders_disarmed(enforcer, &info);
 	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&
 	    !loop_timer_running(enforcer->guard.protect))
 		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);

@@ -22,6 +22,14 @@ orders_remove_table(struct enforcer *enforcer, struct enforce_error *err)
 	return error;
 }
 
+static int
+put_mode(struct enforcer *enforcer, struct enforce_error *err)
+{
+	if (enforcer->mode == ENFORCE_DROP && enforcer->confirm_until_ms != 0)
+		return enforce_arm(enforcer->enforce, enforcer->confirm_until_ms, err);
+	return enforce_set_mode(enforcer->enforce, enforcer->mode, err);
+}
+
 int
 orders_align(struct enforcer *enforcer, struct enforce_error *err)
 {
@@ -31,8 +39,9 @@ orders_align(struct enforcer *enforcer, struct enforce_error *err)
 	error = enforce_stat(enforcer->enforce, &stat, err);
 	if (error != 0)
 		return error;
-	if (stat.table && stat.mode != enforcer->mode)
-		error = enforce_set_mode(enforcer->enforce, enforcer->mode, err);
+	if (stat.table && (stat.mode != enforcer->mode ||
+	    stat.armed != (enforcer->confirm_until_ms != 0)))
+		error = put_mode(enforcer, err);
 	if (error == 0 && stat.table && stat.dormant && !enforcer->panic)
 		error = enforce_resume(enforcer->enforce, err);
 	if (error == 0 && enforcer->now.list != NULL && (!stat.table || !enforcer->in_force))
@@ -40,13 +49,49 @@ orders_align(struct enforcer *enforcer, struct enforce_error *err)
 	return error;
 }
 
-static int
-change_mode(struct enforcer *enforcer, uint8_t mode, struct enforce_error *err)
+void
+orders_disarmed(struct enforcer *enforcer, const struct enforce_change_info *info)
 {
+	struct event event = { .name = EVENT_MODE_CHANGED, .pid = info->pid };
+	struct enforce_error err = { "" };
+
+	if (enforcer->confirm_until_ms == 0)
+		return;
+	sweep_now(enforcer);
+	enforcer->mode = ENFORCE_WATCH;
+	enforcer->confirm_until_ms = 0;
+	if (enforce_set_mode(enforcer->enforce, ENFORCE_WATCH, &err) != 0)
+		log_warn("rules not renewed error=\"%s\"", err.text);
+	log_notice("drop ended by hand pid=%u program=\"%s\"", info->pid, info->program);
+	snprintf(event.program, sizeof(event.program), "%.31s", info->program);
+	snprintf(event.reason, sizeof(event.reason), "set armed was emptied by hand");
+	enforcer_event(enforcer, &event);
+}
+
+/* Did the kernel turn an unconfirmed drop of before into watch while nobody was here? */
+static bool
+turned_meanwhile(struct enforcer *enforcer)
+{
+	struct enforce_stat stat;
+
+	return enforce_stat(enforcer->enforce, &stat, NULL) == 0 && stat.table && stat.armed &&
+	    stat.mode == ENFORCE_WATCH;
+}
+
+static int
+change_mode(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
+{
+	static const struct enforce_change_info nobody = { .changes = 0 };
+	uint8_t mode = order->mode;
 	int error;
 
 	enforcer->mode = mode;
+	enforcer->confirm_until_ms = mode == ENFORCE_DROP ? order->confirm_until_ms : 0;
 	enforcer->purged = false;
+	if (order->token == 0 && enforcer->confirm_until_ms != 0 && turned_meanwhile(enforcer)) {
+		orders_disarmed(enforcer, &nobody);
+		mode = ENFORCE_WATCH;
+	}
 	/* what was counted until now was so under the old mode */
 	sweep_now(enforcer);
 	if (mode == ENFORCE_OFF) {
@@ -54,8 +99,18 @@ change_mode(struct enforcer *enforcer, uint8_t mode, struct enforce_error *err)
 		enforcer->in_force = false;
 		return enforce_set_mode(enforcer->enforce, mode, err);
 	}
-	error = enforce_set_mode(enforcer->enforce, mode, err);
+	error = put_mode(enforcer, err);
 	return error != 0 ? error : orders_align(enforcer, err);
+}
+
+static int
+confirm(struct enforcer *enforcer, struct enforce_error *err)
+{
+	int error = enforce_confirm(enforcer->enforce, err);
+
+	if (error == 0)
+		enforcer->confirm_until_ms = 0;
+	return error;
 }
 
 /* The parent, who keeps what was ordered, may not know of a panic by hand. */
@@ -79,12 +134,16 @@ obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_err
 
 	switch (order->order) {
 	case ORDER_MODE:
-		return change_mode(enforcer, order->mode, err);
+		return change_mode(enforcer, order, err);
+	case ORDER_CONFIRM:
+		return confirm(enforcer, err);
 	case ORDER_PANIC:
 		enforcer->panic = true;
 		return enforce_panic(enforcer->enforce, err);
 	case ORDER_RESUME:
 		enforcer->panic = enforcer->purged = false;
+		enforcer->mode = order->mode;
+		enforcer->confirm_until_ms = order->confirm_until_ms;
 		error = enforce_resume(enforcer->enforce, err);
 		if (error != 0 || enforcer->mode == ENFORCE_OFF)
 			return error;
@@ -104,10 +163,10 @@ order_name(uint8_t order)
 {
 	static const char *const names[] = {
 		[ORDER_MODE] = "mode", [ORDER_PANIC] = "panic", [ORDER_RESUME] = "resume",
-		[ORDER_PURGE] = "purge",
+		[ORDER_PURGE] = "purge", [ORDER_CONFIRM] = "confirm",
 	};
 
-	return order >= ORDER_MODE && order <= ORDER_PURGE ? names[order] : "unknown";
+	return order >= ORDER_MODE && order <= ORDER_CONFIRM ? names[order] : "unknown";
 }
 
 void

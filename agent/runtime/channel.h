@@ -119,6 +119,7 @@ enum mode_order {
 	ORDER_PANIC,
 	ORDER_RESUME,
 	ORDER_PURGE,
+	ORDER_CONFIRM,		/* what waits for a confirmation stays; -ETIME: too late */
 };
 
 struct msg_mode {
@@ -126,6 +127,7 @@ struct msg_mode {
 	uint8_t order;		/* enum mode_order */
 	uint8_t mode;		/* enum enforce_mode */
 	uint8_t pad[6];
+	int64_t confirm_until_ms;	/* loop_now_ms: drop falls back to watch then; 0: it stays */
 };
 
 struct msg_mode_done {

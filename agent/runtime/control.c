@@ -13,7 +13,7 @@ control_name(uint32_t kind)
 		[CONTROL_CHECK] = "check", [CONTROL_REFRESH] = "refresh",
 		[CONTROL_ACCEPT] = "accept", [CONTROL_ENFORCE] = "enforce",
 		[CONTROL_PANIC] = "panic", [CONTROL_RESUME] = "resume",
-		[CONTROL_PURGE] = "purge",
+		[CONTROL_PURGE] = "purge", [CONTROL_CONFIRM] = "confirm",
 	};
 
 	return kind > 0 && kind < CONTROL_END ? names[kind] : "unknown";

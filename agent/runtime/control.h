@@ -25,14 +25,17 @@ enum control_kind {
 	/* operators: uid 0 and [agent] admin_group */
 	CONTROL_REFRESH,	/* text: source, empty for all */
 	CONTROL_ACCEPT,		/* text: source */
-	CONTROL_ENFORCE,	/* text: drop, watch */
+	CONTROL_ENFORCE,	/* text: drop, watch; number: seconds to confirm in, 0: for good */
 	CONTROL_PANIC,
 	CONTROL_RESUME,
 	CONTROL_PURGE,
+	CONTROL_CONFIRM,
 	CONTROL_END
 };
 
 #define CONTROL_UNDELIVERED	(1u << 0)
+
+#define CONTROL_CONFIRM_MAX	86400	/* seconds */
 
 struct control_request {
 	uint32_t version;	/* CONTROL_VERSION */

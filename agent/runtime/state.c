@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,13 +32,73 @@ mode_by_name(const char *name)
 	return -1;
 }
 
+void
+state_forget_confirm(struct state *state)
+{
+	state->confirm_until_ms = state->confirm_wall_ms = 0;
+	state->confirm_s = 0;
+	state->confirm_boot[0] = '\0';
+	state->confirm_ended = false;
+}
+
+void
+state_boot_id(char boot[static STATE_BOOT_MAX])
+{
+	ssize_t n = -1;
+	int fd;
+
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, boot, STATE_BOOT_MAX - 1);
+		close(fd);
+	}
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+}
+
+static bool
+take_number(const char *value, int64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoll(value, &end, 10);
+	return errno == 0 && end != value && *end == '\0' && *number >= 0;
+}
+
+/* The lines of what waits for a confirmation. */
+static bool
+take_confirm(struct state *state, const char *key, const char *value)
+{
+	int64_t number;
+
+	if (strcmp(key, "confirm_until") == 0)
+		return take_number(value, &state->confirm_until_ms);
+	if (strcmp(key, "confirm_wall") == 0)
+		return take_number(value, &state->confirm_wall_ms);
+	if (strcmp(key, "confirm_boot") == 0) {
+		snprintf(state->confirm_boot, sizeof(state->confirm_boot), "%.39s", value);
+		return true;
+	}
+	if (strcmp(key, "confirm_seconds") == 0) {
+		if (!take_number(value, &number) || number > UINT32_MAX)
+			return false;
+		state->confirm_s = (uint32_t)number;
+		return true;
+	}
+	if (strcmp(key, "confirm_ended") != 0)
+		return false;
+	state->confirm_ended = strcmp(value, "yes") == 0;
+	return true;
+}
+
 static bool
 take_line(struct state *state, const char *line)
 {
-	char key[32], value[32];
+	char key[32], value[48];
 	int mode;
 
-	if (sscanf(line, "%31s = %31s", key, value) != 2)
+	if (sscanf(line, "%31s = %47s", key, value) != 2)
 		return false;
 	if (strcmp(key, "panic") == 0)
 		state->panic = strcmp(value, "yes") == 0;
@@ -53,7 +115,7 @@ take_line(struct state *state, const char *line)
 			state->has_mode = true;
 		}
 	} else {
-		return false;
+		return take_confirm(state, key, value);
 	}
 	return true;
 }
@@ -95,5 +157,12 @@ state_store(const struct state *state, const char *state_dir)
 		    mode_names[state->mode], mode_names[state->conf_mode]);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "panic = %s\npurged = %s\n",
 	    state->panic ? "yes" : "no", state->purged ? "yes" : "no");
+	if (state->confirm_until_ms != 0)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "confirm_until = %" PRId64 "\n"
+		    "confirm_wall = %" PRId64 "\nconfirm_seconds = %" PRIu32 "\n"
+		    "confirm_boot = %s\nconfirm_ended = %s\n", state->confirm_until_ms,
+		    state->confirm_wall_ms, state->confirm_s,
+		    state->confirm_boot[0] != '\0' ? state->confirm_boot : "unknown",
+		    state->confirm_ended ? "yes" : "no");
 	return durable_replace(state_dir, STATE_FILE, text, (size_t)n);
 }

@@ -66,6 +66,16 @@ int enforce_apply(struct enforce *enforce, const struct list *list, struct enfor
 int enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err);
 
 /*
+ * ENFORCE_DROP that the kernel turns into ENFORCE_WATCH at until_ms (milliseconds
+ * of CLOCK_BOOTTIME), whatever becomes of us, unless enforce_set_mode or
+ * enforce_confirm comes before.  In the past it is ENFORCE_WATCH at once.
+ */
+int enforce_arm(struct enforce *enforce, int64_t until_ms, struct enforce_error *err);
+
+/* Makes what enforce_arm began last for good.  -ETIME: too late, the kernel has turned. */
+int enforce_confirm(struct enforce *enforce, struct enforce_error *err);
+
+/*
  * Lifts everything in one message (dormant table), and puts it back.  Without a
  * table they only say how the next one is made.
  */
@@ -120,6 +130,7 @@ enum enforce_change {
 	ENFORCE_CHANGE_ADDRESSES = 1u << 1,	/* call enforce_protect */
 	ENFORCE_CHANGE_PANIC = 1u << 2,		/* someone set the table dormant by hand */
 	ENFORCE_CHANGE_RESUME = 1u << 3,	/* someone lifted a panic by hand */
+	ENFORCE_CHANGE_DISARMED = 1u << 4,	/* someone emptied "armed" by hand: it is watch now */
 };
 struct enforce_change_info {
 	unsigned int changes;		/* or of enum enforce_change */
@@ -139,6 +150,7 @@ struct enforce_stat {
 	bool table;			/* there is one */
 	bool dormant;
 	uint8_t mode;			/* enum enforce_mode in the kernel */
+	bool armed;			/* its rules ask "armed": drop until that is empty */
 	uint32_t generation;		/* nftables' generation id after our last change */
 	bool log;			/* rules have log statements; false: not wanted, or refused */
 	uint64_t drops_packets, drops_bytes;	/* dropped and rejected, since the table exists */

@@ -5,6 +5,7 @@
  *
  *	open MODE [GROUP|-] [ADMIN]…	MODE drop|watch|off; - : no log statements
  *	apply ACTION=FILE…		ACTION drop|reject|watch, one source each
+ *	arm MS | confirm		drop that ends after so many milliseconds, and does not
  *	mode MODE | panic | resume | purge | protect | close
  *	check ADDRESS | seen | stat | watch [MS]
  */
@@ -33,6 +34,16 @@ seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What deadlines are told in. */
+static int64_t
+boot_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static char *
@@ -235,10 +246,10 @@ do_stat(struct enforce *enforce)
 		printf("%s\"%s\":%llu", i == 0 ? "" : ",", stat.sets[i].name,
 		    (unsigned long long)stat.sets[i].entries);
 	printf("},\"table\":%d,\"dormant\":%d,\"mode\":%u,\"log\":%d,\"drops\":%llu,"
-	    "\"drop_bytes\":%llu,\"watched\":%llu,\"protected\":%llu,\"allowed\":%llu,"
+	    "\"armed\":%d,\"drop_bytes\":%llu,\"watched\":%llu,\"protected\":%llu,\"allowed\":%llu,"
 	    "\"overflow\":%llu,\"epoch\":%llu,\"error\":%d,\"text\":\"%s\"}\n",
 	    stat.table, stat.dormant, stat.mode, stat.log,
-	    (unsigned long long)stat.drops_packets, (unsigned long long)stat.drops_bytes,
+	    (unsigned long long)stat.drops_packets, stat.armed, (unsigned long long)stat.drops_bytes,
 	    (unsigned long long)stat.watched_packets,
 	    (unsigned long long)stat.protected_packets,
 	    (unsigned long long)stat.allowed_packets, (unsigned long long)stat.seen_overflow,
@@ -295,6 +306,11 @@ command(struct enforce **enforce, char *line)
 	}
 	if (strcmp(word, "mode") == 0) {
 		error = enforce_set_mode(*enforce, mode_by_name(strtok_r(NULL, " ", &save)), &err);
+	} else if (strcmp(word, "arm") == 0) {
+		word = strtok_r(NULL, " ", &save);
+		error = enforce_arm(*enforce, boot_ms() + (word == NULL ? 0 : atoi(word)), &err);
+	} else if (strcmp(word, "confirm") == 0) {
+		error = enforce_confirm(*enforce, &err);
 	} else if (strcmp(word, "panic") == 0) {
 		error = enforce_panic(*enforce, &err);
 	} else if (strcmp(word, "resume") == 0) {

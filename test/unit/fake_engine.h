@@ -16,7 +16,8 @@
 #define FAKE_SEEN_MAX	70000
 
 struct fake {
-	int open_error, apply_error, purge_error;	/* given by the next calls */
+	int open_error, apply_error, purge_error, confirm_error;	/* given by the next calls */
+	int64_t armed_until_ms;
 	unsigned int readings, opened, applied, purged, panicked, resumed, protected;
 	struct enforce_conf conf;
 	struct enforce_stat stat;
@@ -112,10 +113,29 @@ int
 enforce_set_mode(struct enforce *enforce, uint8_t mode, struct enforce_error *err)
 {
 	fake.conf.mode = mode;
+	fake.stat.armed = false;
 	if (mode == ENFORCE_OFF)
 		fake_drop_table();
 	else if (fake.stat.table)
 		fake.stat.mode = mode;
+	return 0;
+}
+
+int
+enforce_arm(struct enforce *enforce, int64_t until_ms, struct enforce_error *err)
+{
+	fake.armed_until_ms = until_ms;
+	enforce_set_mode(enforce, ENFORCE_DROP, err);
+	fake.stat.armed = fake.stat.table;
+	return 0;
+}
+
+int
+enforce_confirm(struct enforce *enforce, struct enforce_error *err)
+{
+	if (fake.confirm_error != 0)
+		return fake_fail(fake.confirm_error, err);
+	fake.stat.armed = false;
 	return 0;
 }
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What an operator ordered, over a restart. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/state.h"
+#include "threatlistd/enforce.h"
+
+static char dir[] = "/tmp/threatlistd-state-XXXXXX";
+
+static int
+make_dir(void **state)
+{
+	return mkdtemp(dir) == NULL;
+}
+
+static int
+remove_dir(void **state)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/state", dir);
+	unlink(path);
+	return rmdir(dir);
+}
+
+static void
+write_state(const char *text)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/state", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void
+what_is_stored_comes_back(void **state)
+{
+	struct state in = {
+		.has_mode = true, .mode = ENFORCE_DROP, .conf_mode = ENFORCE_WATCH, .panic = true,
+		.confirm_until_ms = INT64_C(123456789012), .confirm_wall_ms = INT64_C(1790000000123),
+		.confirm_s = 120, .confirm_ended = true,
+	};
+	struct state out;
+
+	state_boot_id(in.confirm_boot);
+	assert_int_equal(strlen(in.confirm_boot), 36);
+	assert_int_equal(state_store(&in, dir), 0);
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_memory_equal(&in, &out, sizeof(in));
+	state_forget_confirm(&in);
+	assert_int_equal(state_store(&in, dir), 0);
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_int_equal(out.confirm_until_ms, 0);
+	assert_string_equal(out.confirm_boot, "");
+	assert_true(out.has_mode && out.panic && !out.purged);
+}
+
+static void
+a_damaged_file_is_no_state(void **state)
+{
+	static const char *const texts[] = {
+		"mode = dorp\n", "nonsense\n", "unknown = 1\n", "mode = drop\nconfirm_until = x\n",
+		"mode = drop\nconfirm_until = -5\n", "confirm_seconds = 99999999999\n",
+		"confirm_until = 99999999999999999999\n",
+	};
+	struct state out;
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		write_state(texts[i]);
+		assert_int_equal(state_load(&out, dir), -EINVAL);
+		assert_false(out.has_mode);
+		assert_int_equal(out.confirm_until_ms, 0);
+	}
+	/* as an older agent wrote it */
+	write_state("mode = drop\nconf_mode = watch\npanic = no\npurged = yes\n");
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_true(out.has_mode && out.purged);
+	assert_int_equal(state_load(&out, "/nonexistent"), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_stored_comes_back),
+		cmocka_unit_test(a_damaged_file_is_no_state),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
