@@ -11,9 +11,10 @@ for bench in "$B"/test/bench/bench_*; do
 	"$bench" || { status=1; echo "FAILED: $bench" >&2; }
 done
 printf '== kernel.py\n'
-if [ "$(id -u)" -eq 0 ] && command -v ipset >/dev/null && command -v nft >/dev/null; then
+if [ "$(id -u)" -eq 0 ] && command -v ipset >/dev/null && command -v nft >/dev/null &&
+	[ -x /usr/bin/time ]; then
 	/usr/bin/python3 "$(dirname "$0")/kernel.py" || { status=1; echo "FAILED: kernel.py" >&2; }
 else
-	echo "skipped: needs root, nft and ipset"
+	echo "skipped: needs root, nft, ipset and time"
 fi
 exit $status
