@@ -132,6 +132,7 @@ struct source_view {
 	const char *state;		/* "ok", "loading", "failing", "held" */
 	const struct list_source *row;	/* of the list in force; NULL: none yet */
 	const struct list *held;	/* NULL: none */
+	bool unkept;			/* in force, but not on disk: a restart would not have it */
 	int64_t last_good_ms, last_try_ms, next_ms;	/* wall clock, 0: never */
 	uint64_t rejected, lines;
 	const char *error;		/* "" when fine */

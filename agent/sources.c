@@ -363,6 +363,7 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	view->conf = source->conf;
 	view->row = source->has_list ? &source->row : NULL;
 	view->held = source->held;
+	view->unkept = source->has_list && !source->on_disk;
 	view->state = source->held != NULL ? "held" : source->first_failure_ms != 0 ? "failing" :
 	    !source->has_list ? "loading" : "ok";
 	view->last_good_ms = source->last_good_ms;

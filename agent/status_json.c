@@ -117,6 +117,9 @@ sources_json(const struct agent *agent, cJSON *warnings)
 		cJSON_AddItemToArray(array, source_json(&view));
 		if (warnings != NULL && view.error[0] != '\0')
 			warn(warnings, "source %s: %s", view.conf->name, view.error);
+		if (warnings != NULL && view.unkept)
+			warn(warnings, "source %s: its last good list could not be kept on disk",
+			    view.conf->name);
 	}
 	if (warnings != NULL && sources_count(agent->sources) == 0)
 		warn(warnings, "no [source] is configured: nothing is enforced");

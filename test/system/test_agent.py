@@ -363,6 +363,26 @@ def test_interface_capture_without_a_table(lab, agent):
     assert not agent.found(INNOCENT)
 
 
+def test_read_only_disk_keeps_enforcing_and_says_so(lab, agent):
+    state = agent.dir / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", state], check=True)
+    try:
+        agent.start()
+        assert not lab.ping(lab.listed, AGENT_AT_LISTED) and not lab.ping(lab.agent, LISTED)
+        assert until(lambda: agent.found(LISTED, "INBOUND") and agent.found(LISTED, "OUTBOUND"), 5), agent.log()
+        warnings = " ".join(agent.status()["warnings"])
+        for what in ("spool.db", "last good list", "counts are kept in memory"):
+            assert what in warnings
+        panic = agent.ctl("panic")
+        assert panic.returncode == 1 and "Read-only" in panic.stderr and lab.ping(lab.agent, LISTED)
+        assert agent.stop() == 0
+    finally:
+        agent.process.kill()
+        agent.process.wait()
+        until(lambda: subprocess.run(["umount", state], capture_output=True).returncode == 0)
+
+
 def fill(path):
     """Takes all the room that is left."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
