@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+const char addr_wrong_domain[] = "a domain name, not an address";
 static const char not_an_address[] = "not an address";
 
 static bool
@@ -90,6 +91,8 @@ what_it_is(const char *text, size_t len, const char *reason)
 		return "a URL, not an address";
 	if (memchr(text, '%', len) != NULL)
 		return "a zone id cannot be part of a list";
+	if (len > 2 && memcmp(text, "*.", 2) == 0 && has_letter(text, len))
+		return addr_wrong_domain;
 	if (memchr(text, '*', len) != NULL)
 		return "wildcards are not accepted, write a prefix";
 	if (is_hash(text, len))
@@ -101,7 +104,7 @@ what_it_is(const char *text, size_t len, const char *reason)
 		slash = memchr(text, '/', len);
 		if (slash != NULL && has_letter(text, (size_t)(slash - text)))
 			return "a URL, not an address";
-		return "a domain name, not an address";
+		return addr_wrong_domain;
 	}
 	return reason;
 }

@@ -3,13 +3,22 @@
 #include "core/format.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/format_read.h"
 
-static const char *const format_names[] = {
+static const char *const format_names[FORMAT_END] = {
 	[FORMAT_AUTO] = "auto",
 	[FORMAT_TXT] = "txt",
+	[FORMAT_STIX] = "stix",
+	[FORMAT_STIX2] = "stix2",
+	[FORMAT_OTX_CSV] = "otx_csv",
+	[FORMAT_ALIEN_VAULT] = "alien_vault",
+	[FORMAT_PROOF_POINT] = "proof_point",
+	[FORMAT_FIRE_EYE] = "fire_eye",
 };
 
 static const char *const note_texts[NOTE_END] = {
@@ -19,14 +28,23 @@ static const char *const note_texts[NOTE_END] = {
 	[NOTE_TRUSTED] = "trusted",
 };
 
+static const char *const skip_texts[FORMAT_SKIP_END] = {
+	[FORMAT_SKIP_DOMAIN] = "domain",
+	[FORMAT_SKIP_URL] = "url",
+	[FORMAT_SKIP_HASH] = "hash",
+	[FORMAT_SKIP_EMAIL] = "email",
+	[FORMAT_SKIP_REVOKED] = "revoked",
+	[FORMAT_SKIP_OTHER] = "other",
+};
+
 int
 format_by_name(const char *name)
 {
-	size_t i;
+	int i;
 
-	for (i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
+	for (i = 0; i < FORMAT_END; i++) {
 		if (strcmp(format_names[i], name) == 0)
-			return (int)i;
+			return i;
 	}
 	return -1;
 }
@@ -43,17 +61,38 @@ format_note_text(enum format_note note)
 	return note_texts[note];
 }
 
+const char *
+format_skip_text(enum format_skip skip)
+{
+	return skip_texts[skip];
+}
+
+const char *
+format_skipped(const struct format_report *report, char buf[static FORMAT_SKIPPED_MAX])
+{
+	size_t used = 0;
+	int skip;
+
+	buf[0] = '\0';
+	for (skip = 0; skip < FORMAT_SKIP_END; skip++) {
+		if (report->skipped[skip] > 0)
+			used += (size_t)snprintf(buf + used, FORMAT_SKIPPED_MAX - used,
+			    "%s%s %" PRIu64, used == 0 ? "" : ", ", skip_texts[skip],
+			    report->skipped[skip]);
+	}
+	return buf;
+}
+
 /* Lists come from anywhere and this goes to logs and terminals: printable ASCII only. */
 static void
-copy_printable(char text[static FORMAT_TEXT_KEPT], const char *from, size_t len)
+make_printable(char *text, size_t len)
 {
 	size_t i;
 
-	if (len > FORMAT_TEXT_KEPT - 1)
-		len = FORMAT_TEXT_KEPT - 1;
-	for (i = 0; i < len; i++)
-		text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	text[len] = '\0';
+	for (i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] > '~')
+			text[i] = '?';
+	}
 }
 
 void
@@ -68,7 +107,24 @@ format_reject(struct format_report *report, uint32_t line, const char *reason, c
 	reject = &report->rejects[report->nrejects++];
 	reject->line = line;
 	reject->reason = reason;
-	copy_printable(reject->text, text, len);
+	if (len > FORMAT_TEXT_KEPT - 1)
+		len = FORMAT_TEXT_KEPT - 1;
+	memcpy(reject->text, text, len);
+	reject->text[len] = '\0';
+	make_printable(reject->text, len);
+}
+
+int
+format_refuse(struct format_report *report, uint32_t line, const char *fmt, ...)
+{
+	va_list args;
+
+	report->refused_line = line;
+	va_start(args, fmt);
+	vsnprintf(report->refused, sizeof(report->refused), fmt, args);
+	va_end(args);
+	make_printable(report->refused, strlen(report->refused));
+	return -EBADMSG;
 }
 
 int
@@ -83,6 +139,7 @@ format_take(struct entries *entries, struct format_report *report, uint32_t line
 	wrong = range_parse(&range, text, len, &notes);
 	if (wrong != NULL) {
 		format_reject(report, line, wrong, text, len);
+		report->domains += wrong == addr_wrong_domain;
 		return 0;
 	}
 	error = entries_add(entries, &range, line);
@@ -94,6 +151,53 @@ format_take(struct entries *entries, struct format_report *report, uint32_t line
 	return 0;
 }
 
+/* A text of 16-bit characters is nothing but NUL bytes to us: say so once. */
+static bool
+is_utf16(const char *data, size_t size)
+{
+	return size >= 2 && (memcmp(data, "\xff\xfe", 2) == 0 || memcmp(data, "\xfe\xff", 2) == 0);
+}
+
+static int
+read_as(struct entries *entries, const char *data, size_t size, struct format_report *report)
+{
+	if (report->format != FORMAT_STIX && is_utf16(data, size)) {
+		report->lines = 1;
+		format_reject(report, 1, "UTF-16 text, only UTF-8 is read", data, 0);
+		return 0;
+	}
+	if (size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
+		data += 3;
+		size -= 3;
+	}
+	switch (report->format) {
+	case FORMAT_TXT:
+		return format_read_text(entries, data, size, report);
+	case FORMAT_STIX:
+		return format_read_stix(entries, data, size, report);
+	case FORMAT_STIX2:
+		return format_read_stix2(entries, data, size, report);
+	case FORMAT_ALIEN_VAULT:
+		return format_read_alien_vault(entries, data, size, report);
+	case FORMAT_OTX_CSV:
+	case FORMAT_PROOF_POINT:
+	case FORMAT_FIRE_EYE:
+		return format_read_csv(entries, data, size, report);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A list that is refused has no entries, neither good nor bad ones. */
+static void
+forget_entries(struct format_report *report)
+{
+	report->accepted = report->rejected = report->domains = 0;
+	report->nrejects = 0;
+	memset(report->notes, 0, sizeof(report->notes));
+	memset(report->skipped, 0, sizeof(report->skipped));
+}
+
 int
 format_read(struct entries *entries, enum list_format format, const void *data, size_t size,
     struct format_report *report)
@@ -102,14 +206,10 @@ format_read(struct entries *entries, enum list_format format, const void *data, 
 
 	memset(report, 0, sizeof(*report));
 	report->bytes = size;
-	switch (format) {
-	case FORMAT_AUTO:
-	case FORMAT_TXT:
-		error = format_read_text(entries, data, size, report);
-		break;
-	default:
-		return -EINVAL;
-	}
+	report->format = format == FORMAT_AUTO ? format_detect(data, size) : format;
+	error = read_as(entries, data, size, report);
+	if (error == -EBADMSG)
+		forget_entries(report);
 	if (error == 0 && report->accepted == 0)
 		error = -ENODATA;
 	return error;

@@ -16,8 +16,47 @@ int format_take(struct entries *entries, struct format_report *report, uint32_t 
 void format_reject(struct format_report *report, uint32_t line, const char *reason,
     const char *text, size_t len);
 
+/* The list is no list: why, and at which line.  Returns -EBADMSG. */
+int format_refuse(struct format_report *report, uint32_t line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define FORMAT_LINE_MAX	4096	/* bytes; the longest entry, an IPv6 range, has under 100 */
+
+/* Lines end in LF, CR LF or CR. */
+struct format_lines {
+	const char *data;
+	size_t size, at, lf;
+};
+
+/* The next line; *open: it has no end, the data stops there.  False: there is none. */
+bool format_next_line(struct format_lines *lines, const char **text, size_t *len, bool *open);
+
+/* The first blank-separated token, which # and ; end, too: *text moves to it, its length. */
+size_t format_token(const char **text, size_t len);
+
+bool format_is_blank(char c);
+
+/* Each reads data without a byte order mark.  0, -EBADMSG, -ENOMEM, -E2BIG. */
+
 /* format_text.c: one entry a line. */
 int format_read_text(struct entries *entries, const char *data, size_t size,
     struct format_report *report);
+/* format_alien_vault.c: fields between #, the first one is the entry. */
+int format_read_alien_vault(struct entries *entries, const char *data, size_t size,
+    struct format_report *report);
+/* format_csv.c: report->format says which. */
+int format_read_csv(struct entries *entries, const char *data, size_t size,
+    struct format_report *report);
+/* format_stix.c */
+int format_read_stix(struct entries *entries, const char *data, size_t size,
+    struct format_report *report);
+/* format_stix2.c */
+int format_read_stix2(struct entries *entries, const char *data, size_t size,
+    struct format_report *report);
+
+struct csv;
+
+/* Is the row the header of this CSV format? */
+bool format_is_header(enum list_format format, const struct csv *csv);
 
 #endif

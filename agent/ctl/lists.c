@@ -12,6 +12,18 @@
 
 #define FILE_MAX_BYTES	(35u << 20)	/* GuardDuty's own limit for a list file, aws.md */
 
+static void
+say_formats(const char *value)
+{
+	int format;
+
+	fputs("threatlistctl: --format takes ", stderr);
+	for (format = 0; format < FORMAT_END; format++)
+		fprintf(stderr, "%s%s", format == 0 ? "" : format == FORMAT_END - 1 ? " or " : ", ",
+		    format_name((enum list_format)format));
+	fprintf(stderr, ", not %s\n", value);
+}
+
 bool
 ctl_list_option(struct ctl_list_options *options, int option, const char *value, int *rc)
 {
@@ -21,8 +33,7 @@ ctl_list_option(struct ctl_list_options *options, int option, const char *value,
 	case 'f':
 		format = format_by_name(value);
 		if (format < 0) {
-			fprintf(stderr, "threatlistctl: --format takes auto or txt, not %s\n",
-			    value);
+			say_formats(value);
 			*rc = EXIT_USAGE;
 			return true;
 		}
@@ -87,14 +98,33 @@ out:
 	return data;
 }
 
+/* The first rejected lines, and why all of it is refused. */
 static void
 print_rejects(const char *path, const struct format_report *report)
 {
 	unsigned int i;
 
+	if (report->refused[0] != '\0') {
+		fprintf(stderr, "%s:%u: %s\n", path, report->refused_line, report->refused);
+		return;
+	}
 	for (i = 0; i < report->nrejects; i++)
 		fprintf(stderr, "%s:%u: %s: %s\n", path, report->rejects[i].line,
 		    report->rejects[i].reason, report->rejects[i].text);
+}
+
+static void
+say_unusable(const char *path, const struct format_report *report)
+{
+	char skipped[FORMAT_SKIPPED_MAX];
+
+	if (report->refused[0] != '\0') {
+		fprintf(stderr, "threatlistctl: %s: refused as a whole\n", path);
+		return;
+	}
+	format_skipped(report, skipped);
+	fprintf(stderr, "threatlistctl: %s: no acceptable entry in %llu lines%s%s\n", path,
+	    (unsigned long long)report->lines, skipped[0] == '\0' ? "" : ", skipped: ", skipped);
 }
 
 /* The entries of one file; NULL: said on stderr, *rc the exit code or -ENODATA. */
@@ -118,9 +148,8 @@ read_entries(const char *path, enum list_format format, struct format_report *re
 	if (error == 0)
 		return entries;
 	entries_free(entries);
-	if (error == -ENODATA) {
-		fprintf(stderr, "threatlistctl: %s: no acceptable entry in %llu lines\n", path,
-		    (unsigned long long)report->lines);
+	if (error == -ENODATA || error == -EBADMSG) {
+		say_unusable(path, report);
 		*rc = -ENODATA;
 	} else if (error == -E2BIG) {
 		fprintf(stderr, "threatlistctl: %s: a list may have %u entries of a family, this"

@@ -11,19 +11,20 @@
 #include "ctl/lists.h"
 
 static const char help[] =
-    "usage: threatlistctl parse [--format auto|txt] [--scope public|any] [--trusted FILE]...\n"
+    "usage: threatlistctl parse [--format FORMAT] [--scope public|any] [--trusted FILE]...\n"
     "                           [--json] FILE...\n"
     "Reads list files (- is standard input) and prints the minimal CIDR cover of their union,\n"
     "minus the trusted files and, with the default scope public, minus what is not publicly\n"
     "routable. Rejected lines and a summary go to stderr.\n"
+    "  --format auto (by content), txt, stix (1.x, XML), stix2 (2.x, JSON), otx_csv, alien_vault,\n"
+    "           proof_point or fire_eye: of all files\n"
     "  --json   every range with the files that list it, its most specific entry and line\n"
     "Exit status: 0 something usable was found, 1 nothing was or a file could not be read,\n"
     "2 usage.\n";
 
 struct totals {
 	size_t files;			/* threat lists */
-	uint64_t entries, rejected;
-	uint64_t notes[NOTE_END];
+	struct format_report all;	/* sums of what they report */
 };
 
 static void
@@ -31,20 +32,22 @@ sum_up(const struct ctl_lists *lists, const struct ctl_list_options *options,
     struct totals *totals)
 {
 	size_t i;
-	int note;
+	int note, skip;
 
 	memset(totals, 0, sizeof(*totals));
 	for (i = 0; i < lists->n; i++) {
 		if (options->files[i].role == LIST_TRUSTED)
 			continue;
 		totals->files++;
-		totals->entries += lists->reports[i].accepted;
-		totals->rejected += lists->reports[i].rejected;
+		totals->all.accepted += lists->reports[i].accepted;
+		totals->all.rejected += lists->reports[i].rejected;
 		for (note = 0; note < NOTE_END; note++)
-			totals->notes[note] += lists->reports[i].notes[note];
+			totals->all.notes[note] += lists->reports[i].notes[note];
+		for (skip = 0; skip < FORMAT_SKIP_END; skip++)
+			totals->all.skipped[skip] += lists->reports[i].skipped[skip];
 	}
-	totals->notes[NOTE_NOT_PUBLIC] = lists->notes.not_public;
-	totals->notes[NOTE_TRUSTED] = lists->notes.trusted;
+	totals->all.notes[NOTE_NOT_PUBLIC] = lists->notes.not_public;
+	totals->all.notes[NOTE_TRUSTED] = lists->notes.trusted;
 }
 
 static uint64_t
@@ -168,14 +171,19 @@ static void
 print_page(const struct ctl_lists *lists, struct file_lines *files, const struct totals *totals)
 {
 	size_t n = list_nranges4(lists->list) + list_nranges6(lists->list), i;
+	const struct format_report *all = &totals->all;
 	struct list_hit hit;
-	int note;
+	int note, skip;
 
-	printf("{\"entries\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"notes\":{", totals->entries,
-	    totals->rejected);
+	printf("{\"entries\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"notes\":{", all->accepted,
+	    all->rejected);
 	for (note = 0; note < NOTE_END; note++)
 		printf("%s\"%s\":%" PRIu64, note == 0 ? "" : ",", format_note_text(note),
-		    totals->notes[note]);
+		    all->notes[note]);
+	fputs("},\"skipped\":{", stdout);
+	for (skip = 0; skip < FORMAT_SKIP_END; skip++)
+		printf("%s\"%s\":%" PRIu64, skip == 0 ? "" : ",", format_skip_text(skip),
+		    all->skipped[skip]);
 	fputs("},\"ranges\":[", stdout);
 	for (i = 0; i < n; i++) {
 		fputs(i == 0 ? "\n" : ",\n", stdout);
@@ -208,6 +216,21 @@ print_json(const struct ctl_lists *lists, const struct ctl_list_options *options
 	return rc;
 }
 
+static void
+print_summary(const struct totals *totals, uint64_t ranges)
+{
+	const struct format_report *all = &totals->all;
+	char skipped[FORMAT_SKIPPED_MAX];
+
+	format_skipped(all, skipped);
+	fprintf(stderr, "threatlistctl: %zu files, %" PRIu64 " entries, %" PRIu64 " rejected, %"
+	    PRIu64 " with host bits, %" PRIu64 " IPv4-mapped, %" PRIu64 " not public, %" PRIu64
+	    " trusted%s%s%s: %" PRIu64 " ranges\n", totals->files, all->accepted, all->rejected,
+	    all->notes[NOTE_HOST_BITS], all->notes[NOTE_MAPPED], all->notes[NOTE_NOT_PUBLIC],
+	    all->notes[NOTE_TRUSTED], skipped[0] == '\0' ? "" : ", skipped (", skipped,
+	    skipped[0] == '\0' ? "" : ")", ranges);
+}
+
 static int
 parse_files(const struct ctl_list_options *options, bool json)
 {
@@ -225,11 +248,7 @@ parse_files(const struct ctl_list_options *options, bool json)
 		rc = print_json(&lists, options, &totals);
 	else
 		print_cover(lists.list);
-	fprintf(stderr, "threatlistctl: %zu files, %" PRIu64 " entries, %" PRIu64 " rejected, %"
-	    PRIu64 " with host bits, %" PRIu64 " IPv4-mapped, %" PRIu64 " not public, %" PRIu64
-	    " trusted: %" PRIu64 " ranges\n", totals.files, totals.entries, totals.rejected,
-	    totals.notes[NOTE_HOST_BITS], totals.notes[NOTE_MAPPED],
-	    totals.notes[NOTE_NOT_PUBLIC], totals.notes[NOTE_TRUSTED], ranges);
+	print_summary(&totals, ranges);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("threatlistctl: standard output");
 		rc = EXIT_NO;

@@ -89,27 +89,38 @@ copy_rejects(const struct format_report *report, struct msg_fetched *fetched)
 
 /* Why a text that was read is no list; SOURCE_READ if it is one. */
 static enum source_outcome
-judge_text(int error, const struct format_report *report, const struct msg_fetched *fetched,
-    struct source_text *text)
+judge_text(const struct conf_source *source, int error, const struct format_report *report,
+    const struct msg_fetched *fetched, struct source_text *text)
 {
 	const char *html = strncmp(text->content_type, "text/html", 9) == 0 ?
 	    " (it came as text/html)" : "";
+	char skipped[FORMAT_SKIPPED_MAX];
+	/* domains are what entity lists are for, even if nothing is done with them here */
+	uint64_t bad = report->rejected - report->domains;
 
+	format_skipped(report, skipped);
 	if (text->size == 0)
 		return source_failed(text, "is empty");
 	if (error == -E2BIG)
 		return source_failed(text, "has more than %u entries", LIST_RANGES_MAX);
 	if (error == -ENOMEM)
 		return source_failed(text, "needs more memory than the feed may use");
+	if (error == -EBADMSG)
+		return source_failed(text, "is no %s list%s: line %" PRIu32 ": %s",
+		    format_name(report->format), html, report->refused_line, report->refused);
 	if (error != 0 && report->rejected == 0)
-		return source_failed(text, "has no entry in %" PRIu64 " lines%s", report->lines, html);
+		return source_failed(text, "has no entry in %" PRIu64 " lines%s%s%s", report->lines,
+		    html, skipped[0] == '\0' ? "" : ", skipped: ", skipped);
 	if (error != 0)
 		return source_failed(text, "nothing acceptable in %" PRIu64 " lines%s; first rejected: "
 		    "line %s", report->lines, html, fetched->rejects[0]);
-	if (report->rejected > report->accepted)
+	if (bad > report->accepted)
 		return source_failed(text, "is mostly no list: %" PRIu64 " of %" PRIu64 " entries are "
-		    "rejected, at most half may be%s; first: line %s", report->rejected,
-		    report->rejected + report->accepted, html, fetched->rejects[0]);
+		    "rejected, at most half may be%s; first: line %s", bad,
+		    bad + report->accepted, html, fetched->rejects[0]);
+	if (skipped[0] != '\0' || report->domains > 0)
+		log_info("list entries that are no addresses source=%s domains_in_lines=%" PRIu64
+		    " skipped=%s", source->name, report->domains, skipped);
 	return SOURCE_READ;
 }
 
@@ -131,7 +142,7 @@ parse(const struct conf_source *source, struct source_text *text, struct entries
 	for (i = 0; i < NOTE_END; i++)
 		fetched->notes += report.notes[i];
 	copy_rejects(&report, fetched);
-	outcome = judge_text(error, &report, fetched, text);
+	outcome = judge_text(source, error, &report, fetched, text);
 	/* the entries hold all of it */
 	free(text->data);
 	text->data = NULL;

@@ -35,7 +35,10 @@ static const struct conf_choice source_types[] = {
 	{ "file", SOURCE_FILE }, { "https", SOURCE_HTTPS }, { "s3", SOURCE_S3 }, { NULL, 0 }
 };
 static const struct conf_choice list_formats[] = {
-	{ "auto", FORMAT_AUTO }, { "txt", FORMAT_TXT }, { NULL, 0 }
+	{ "auto", FORMAT_AUTO }, { "txt", FORMAT_TXT }, { "stix", FORMAT_STIX },
+	{ "stix2", FORMAT_STIX2 }, { "otx_csv", FORMAT_OTX_CSV },
+	{ "alien_vault", FORMAT_ALIEN_VAULT }, { "proof_point", FORMAT_PROOF_POINT },
+	{ "fire_eye", FORMAT_FIRE_EYE }, { NULL, 0 }
 };
 static const struct conf_choice roles[] = {
 	{ "threat", LIST_THREAT }, { "trusted", LIST_TRUSTED }, { NULL, 0 }

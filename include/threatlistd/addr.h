@@ -62,6 +62,9 @@ bool addr_prev(struct addr *addr);
  */
 const char *addr_parse(struct addr *addr, const char *text, size_t len);
 
+/* What addr_parse and range_parse return for a domain name, also one under a wildcard. */
+extern const char addr_wrong_domain[];
+
 /* Dotted quad or RFC 5952.  Returns buf. */
 const char *addr_text(const struct addr *addr, char buf[static ADDR_TEXT_MAX]);
 

@@ -189,7 +189,7 @@ formats_are_those_of_core(void **state)
 	struct conf *conf;
 	unsigned int i;
 
-	for (i = FORMAT_AUTO; i <= FORMAT_TXT; i++) {
+	for (i = FORMAT_AUTO; i < FORMAT_END; i++) {
 		snprintf(text, sizeof(text), "[source a]\ntype = file\nlocation = /a\nformat = %s\n",
 		    format_name(i));
 		assert_int_equal(conf_parse(&conf, "t", text, strlen(text), &err), 0);
