@@ -43,6 +43,7 @@ struct agent {
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];
 	struct role *roles[ROLE_END];
+	struct loop_timer *recount;	/* runs when counts found the reporter's queue full */
 	struct sources *sources;
 	struct events *events;
 	struct status *status;
@@ -103,6 +104,8 @@ const char *role_trouble(const struct role *role);
 /* 0, or -EPIPE / -ENOBUFS as channel_send. */
 int role_send(struct role *role, const struct message *message, int fd);
 void roles_reap(struct agent *agent);
+/* The recount timer: has all counts sent again once the reporter has room. */
+void roles_recount(void *agent);
 bool roles_stopped(const struct agent *agent);
 
 /* sources.c: which lists there are, when they are fetched, what of them is in force. */

@@ -214,10 +214,12 @@ start(struct agent *agent)
 	agent->loop = loop_new();
 	if (agent->loop == NULL)
 		return -errno;
+	agent->recount = loop_timer_new(agent->loop, roles_recount, agent);
 	agent->events = events_new(agent);
 	agent->sources = sources_new(agent);
 	agent->status = status_new(agent);
-	if (agent->events == NULL || agent->sources == NULL || agent->status == NULL)
+	if (agent->recount == NULL || agent->events == NULL || agent->sources == NULL ||
+	    agent->status == NULL)
 		return -ENOMEM;
 	for (i = 0; i < ROLE_END; i++) {
 		agent->roles[i] = role_new(agent, (enum role_kind)i);

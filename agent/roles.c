@@ -24,6 +24,7 @@
 #define STEADY_MS		60000	/* a role that lived this long begins anew */
 #define REOPEN_MS		500
 #define STOP_LIMIT_MS		10000	/* then SIGKILL */
+#define RECOUNT_MS		1000	/* while the reporter has not taken what waits for it */
 #define FEED_LIMIT_MS		600000	/* a whole refresh */
 
 struct role {
@@ -185,8 +186,13 @@ on_message(const struct message *message, int *fd, void *arg)
 		pass_event(agent, &message->u.event);
 		break;
 	case MSG_COUNTS:
+		/* without a reporter nothing is lost: a new one has all of them sent again */
+		if (role_send(agent->roles[ROLE_REPORTER], message, -1) == -ENOBUFS &&
+		    !loop_timer_running(agent->recount))
+			loop_timer_start(agent->loop, agent->recount, RECOUNT_MS);
+		break;
 	case MSG_SIGHTING:
-		/* without a reporter: counts are sent again on RECOUNT, sightings only illustrate */
+		/* only illustrates */
 		role_send(agent->roles[ROLE_REPORTER], message, -1);
 		break;
 	case MSG_EVENT_KEPT:
@@ -250,6 +256,27 @@ become(enum role_kind kind, int fd, pid_t parent)
 	_exit(127);
 }
 
+static void
+ask_recount(struct agent *agent)
+{
+	struct message message = { .type = MSG_RECOUNT };
+
+	role_send(agent->roles[ROLE_ENFORCER], &message, -1);
+	role_send(agent->roles[ROLE_SENSOR], &message, -1);
+}
+
+void
+roles_recount(void *arg)
+{
+	struct agent *agent = arg;
+	const struct role *reporter = agent->roles[ROLE_REPORTER];
+
+	if (reporter->channel != NULL && channel_queued(reporter->channel) > 0)
+		loop_timer_start(agent->loop, agent->recount, RECOUNT_MS);
+	else
+		ask_recount(agent);
+}
+
 /* The first things a role hears. */
 static void
 brief(struct role *role)
@@ -269,9 +296,7 @@ brief(struct role *role)
 		break;
 	case ROLE_REPORTER:
 		events_send_all(agent->events);
-		message.type = MSG_RECOUNT;
-		role_send(agent->roles[ROLE_ENFORCER], &message, -1);
-		role_send(agent->roles[ROLE_SENSOR], &message, -1);
+		ask_recount(agent);
 		break;
 	default:
 		break;
@@ -446,7 +471,8 @@ role_ended(struct role *role, int status)
 		channel_drain(role->channel);
 		channel_free(role->channel);
 		role->channel = NULL;
-		sources_feed_ended(role->agent->sources, how);
+		if (!role->agent->stopping)
+			sources_feed_ended(role->agent->sources, how);
 	}
 	if (role->channel != NULL) {
 		channel_drain(role->channel);
