@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lock.h"
+#include "runtime/exceptions.h"
 #include "runtime/state.h"
 #include "threatlistd/enforce.h"
 
@@ -63,6 +65,8 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 		rc = expire(enforce, &state, &error);
 	} else {
 		rc = enforce_purge(enforce, &error);
+		/* what the admin let through while no agent was there to write it down */
+		exceptions_keep(enforce, conf->agent.state_dir);
 		state.purged = true;
 	}
 	if (rc != 0) {
@@ -77,6 +81,7 @@ table_order(const struct conf *conf, const char *order)
 {
 	struct enforce_conf engine = { .mode = conf->enforce.mode };
 	struct enforce_error error = { "" };
+	struct enforce_allow *allow;
 	struct enforce *enforce;
 	pid_t holder;
 	int rc;
@@ -106,7 +111,10 @@ table_order(const struct conf *conf, const char *order)
 		fprintf(stderr, "threatlistd: an agent with another run directory runs here\n");
 		return 1;
 	}
+	engine.nallow = exceptions_load(conf->agent.state_dir, &allow);
+	engine.allow = allow;
 	rc = enforce_open(&enforce, &engine, &error);
+	free(allow);
 	if (rc != 0) {
 		fprintf(stderr, "threatlistd: %s\n", error.text);
 		return exit_code(rc);

@@ -112,8 +112,8 @@ make_table(struct change *change)
 	table_counters(&change->batch);
 	fixtures_create(&change->batch);
 	for (family = 0; fresh && family < FAMILY_END; family++)
-		elements_add(&change->batch, fixture_name(FIXTURE_ALLOW4 + family),
-		    &enforce->allow[family], 0, enforce->allow[family].n);
+		allow_put(&change->batch, fixture_name(FIXTURE_ALLOW4 + family),
+		    &enforce->allow[family]);
 	error = commit(change, "making the table");
 	if (error != 0)
 		return error;

@@ -46,7 +46,8 @@ take_seen(const struct element *element, void *arg)
 	seen.remote.family = reading->family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
 	memcpy(seen.remote.bytes, element->key, element->key_size);
 	seen.protect = is_protected(reading->enforce, reading->family, element->key);
-	seen.allow = keys_contain(&reading->enforce->allow[reading->family], element->key);
+	seen.allow = keys_contain(&reading->enforce->allow[reading->family].ranges,
+	    element->key);
 	reading->each(&seen, reading->arg);
 }
 

@@ -169,6 +169,10 @@ read_element(const struct nlattr *nest, element_fn *each, void *arg)
 			if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 				element.flags = ntohl(mnl_attr_get_u32(attr));
 			break;
+		case NFTA_SET_ELEM_USERDATA:
+			element.userdata = mnl_attr_get_payload(attr);
+			element.userdata_size = mnl_attr_get_payload_len(attr);
+			break;
 		case NFTA_SET_ELEM_EXPR:
 			read_counter(attr, &element);
 			break;

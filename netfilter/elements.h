@@ -30,6 +30,8 @@ struct element {
 	size_t key_size;
 	uint32_t flags;			/* NFT_SET_ELEM_… */
 	uint64_t packets, bytes;	/* of its counter */
+	const void *userdata;		/* NULL: none */
+	size_t userdata_size;
 };
 typedef void element_fn(const struct element *element, void *arg);
 void elements_read(const struct nlmsghdr *nlh, element_fn *each, void *arg);

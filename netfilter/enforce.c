@@ -56,28 +56,6 @@ engine_look(struct enforce *enforce, struct enforce_error *err)
 	return 0;
 }
 
-int
-engine_read_allow(struct enforce *enforce)
-{
-	unsigned int family;
-
-	for (family = 0; family < FAMILY_END; family++) {
-		struct keys now;
-		int error;
-
-		keys_init(&now, enforce->allow[family].key_size, true);
-		error = readback_ranges(enforce->kernel, fixture_name(FIXTURE_ALLOW4 + family),
-		    &now);
-		if (error == 0)
-			keys_move(&enforce->allow[family], &now);
-		keys_fini(&now);
-		/* a set that somebody deleted leaves the exceptions as they were */
-		if (error != 0 && error != -ENOENT)
-			return error;
-	}
-	return 0;
-}
-
 void
 engine_plan(const struct enforce *enforce, struct rule_plan *plan)
 {
@@ -118,6 +96,7 @@ static int
 copy_conf(struct enforce *enforce, const struct enforce_conf *conf)
 {
 	unsigned int set;
+	int error;
 
 	enforce->mode = conf->mode;
 	enforce->log = conf->log;
@@ -125,8 +104,11 @@ copy_conf(struct enforce *enforce, const struct enforce_conf *conf)
 	for (set = 0; set < SET_TURNS; set++)
 		keys_init(&enforce->sets[set].keys, set_info(set)->key_size,
 		    set_info(set)->ranges);
-	keys_init(&enforce->allow[FAMILY_V4], 4, true);
-	keys_init(&enforce->allow[FAMILY_V6], 16, true);
+	allow_init(&enforce->allow[FAMILY_V4], 4);
+	allow_init(&enforce->allow[FAMILY_V6], 16);
+	error = engine_keep_allow(enforce, conf->allow, conf->nallow);
+	if (error != 0)
+		return error;
 	if (conf->nadmin == 0)
 		return 0;
 	enforce->admin = malloc(conf->nadmin * sizeof(*enforce->admin));
@@ -168,8 +150,8 @@ enforce_free(struct enforce *enforce)
 	if (enforce == NULL)
 		return;
 	engine_forget(enforce);
-	keys_fini(&enforce->allow[FAMILY_V4]);
-	keys_fini(&enforce->allow[FAMILY_V6]);
+	allow_fini(&enforce->allow[FAMILY_V4]);
+	allow_fini(&enforce->allow[FAMILY_V6]);
 	watch_free(enforce->watch);
 	kernel_free(enforce->kernel);
 	free(enforce->admin);

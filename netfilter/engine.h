@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "threatlistd/enforce.h"
+#include "allow.h"
 #include "kernel.h"
 #include "keys.h"
 #include "sets.h"
@@ -42,7 +43,7 @@ struct enforce {
 	uint64_t rules_mark;	/* readback_rules of them */
 	uint32_t generation;	/* after our last change */
 	struct turn sets[SET_TURNS];
-	struct keys allow[FAMILY_END];	/* the admin's exceptions as last seen */
+	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
 };
 
 /* Forgets the table and all that was in it, but not the admin's exceptions. */
@@ -51,8 +52,10 @@ void engine_forget(struct enforce *enforce);
 /* Looks again whether there is a table; forgets what belonged to another one. */
 int engine_look(struct enforce *enforce, struct enforce_error *err);
 
-/* Reads the admin's exceptions. */
+/* Reads the admin's exceptions.  What cannot be kept is said in the log.  0 or -errno. */
 int engine_read_allow(struct enforce *enforce);
+/* Takes over what was kept of them, in any order.  0 or -ENOMEM. */
+int engine_keep_allow(struct enforce *enforce, const struct enforce_allow *all, size_t n);
 
 /* What the rules should be, with the turns as they are now. */
 void engine_plan(const struct enforce *enforce, struct rule_plan *plan);

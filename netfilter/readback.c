@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <libmnl/libmnl.h>
@@ -182,115 +181,6 @@ readback_rules(struct kernel *kernel, struct rules_state *state)
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, ENFORCE_TABLE);
 	error = kernel_ask(kernel, nlh, take_rule, forget_rules, state);
 	return error == -ENOENT ? 0 : error;
-}
-
-/* The ends of ranges as the kernel has them, to be sorted and paired. */
-struct edge {
-	uint8_t key[KEY_MAX];
-	bool ends;
-};
-
-struct edges {
-	struct edge *all;
-	size_t n, room;
-	size_t key_size;
-	bool failed;
-};
-
-static void
-take_edge(const struct element *element, void *arg)
-{
-	struct edges *edges = arg;
-
-	if (element->key_size != edges->key_size)
-		return;
-	if (edges->n == edges->room) {
-		size_t room = edges->room == 0 ? 64 : edges->room * 2;
-		struct edge *all = realloc(edges->all, room * sizeof(*all));
-
-		if (all == NULL) {
-			edges->failed = true;
-			return;
-		}
-		edges->all = all;
-		edges->room = room;
-	}
-	memset(&edges->all[edges->n], 0, sizeof(edges->all[0]));
-	memcpy(edges->all[edges->n].key, element->key, edges->key_size);
-	edges->all[edges->n++].ends = (element->flags & NFT_SET_ELEM_INTERVAL_END) != 0;
-}
-
-static void
-take_edges(const struct nlmsghdr *nlh, void *arg)
-{
-	elements_read(nlh, take_edge, arg);
-}
-
-static void
-forget_edges(void *arg)
-{
-	((struct edges *)arg)->n = 0;
-}
-
-/* Where one range ends and the next begins, the end comes first. */
-static int
-compare_edges(const void *a, const void *b)
-{
-	const struct edge *left = a, *right = b;
-	int order = memcmp(left->key, right->key, KEY_MAX);
-
-	return order != 0 ? order : (int)right->ends - (int)left->ends;
-}
-
-static void
-key_before(uint8_t *key, size_t size)
-{
-	size_t i = size;
-
-	while (i > 0 && key[--i]-- == 0)
-		;
-}
-
-static int
-pair_edges(const struct edges *edges, struct keys *keys)
-{
-	uint8_t last[KEY_MAX];
-	size_t i;
-
-	for (i = 0; i < edges->n; i++) {
-		if (edges->all[i].ends)
-			continue;
-		memset(last, 0xff, sizeof(last));
-		if (i + 1 < edges->n) {
-			memcpy(last, edges->all[i + 1].key, edges->key_size);
-			key_before(last, edges->key_size);
-		}
-		if (keys_add(keys, edges->all[i].key, last) != 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-int
-readback_ranges(struct kernel *kernel, const char *set, struct keys *keys)
-{
-	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
-	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-	struct edges edges = { .key_size = keys->key_size };
-	int error;
-
-	keys_fini(keys);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
-	error = kernel_ask(kernel, nlh, take_edges, forget_edges, &edges);
-	if (error == 0 && edges.failed)
-		error = -ENOMEM;
-	if (error == 0 && edges.n > 0) {
-		qsort(edges.all, edges.n, sizeof(edges.all[0]), compare_edges);
-		error = pair_edges(&edges, keys);
-	}
-	free(edges.all);
-	return error;
 }
 
 static void

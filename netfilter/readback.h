@@ -29,9 +29,6 @@ struct rules_state {
 };
 int readback_rules(struct kernel *kernel, struct rules_state *state);
 
-/* The ranges of an interval set, sorted, into keys (initialised as ranges, emptied first). */
-int readback_ranges(struct kernel *kernel, const char *set, struct keys *keys);
-
 /* 1: the set has this address, 0: it has not (or there is no such set), -errno. */
 int readback_has(struct kernel *kernel, const char *set, const uint8_t *key, size_t size);
 

@@ -156,6 +156,14 @@ note_damage(struct watch *watch, const char *kind, const char *name)
 }
 
 void
+watch_note_allow(struct enforce *enforce)
+{
+	/* what is there when we come is read by who opened us */
+	if (enforce->watch != NULL)
+		note(enforce->watch, ENFORCE_CHANGE_ALLOW);
+}
+
+void
 watch_dormant(struct enforce *enforce, bool dormant)
 {
 	if (dormant == enforce->dormant)

@@ -19,6 +19,9 @@ int watch_fd(const struct watch *watch);
 void watch_pause(struct enforce *enforce);
 void watch_resume(struct enforce *enforce);
 
+/* The admin changed allow4 or allow6. */
+void watch_note_allow(struct enforce *enforce);
+
 /* What the table was found to be: told if it is news. */
 void watch_dormant(struct enforce *enforce, bool dormant);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "roles.h"
+#include "runtime/exceptions.h"
 #include "runtime/sandbox.h"
 
 #define OVERFLOW_SAID_MS	(3600 * 1000)	/* as long as elements of the seen sets last */
@@ -105,19 +106,23 @@ int
 enforcer_engine(struct enforcer *enforcer, struct enforce_error *err)
 {
 	const struct conf *conf = enforcer->conf;
-	const struct enforce_conf wanted = {
+	struct enforce_conf wanted = {
 		.mode = enforcer->mode,
 		.log = conf->capture.method == METHOD_NFLOG || conf->capture.method == METHOD_BOTH,
 		.nflog_group = conf->enforce.nflog_group,
 		.admin = conf->enforce.admin,
 		.nadmin = conf->enforce.nadmin,
 	};
+	struct enforce_allow *allow;
 	struct enforce_stat stat;
 	int error;
 
 	if (enforcer->enforce != NULL)
 		return 0;
+	wanted.nallow = exceptions_load(conf->agent.state_dir, &allow);
+	wanted.allow = allow;
 	error = enforce_open(&enforcer->enforce, &wanted, err);
+	free(allow);
 	if (error != 0) {
 		enforcer->enforce = NULL;
 		return error;
@@ -134,6 +139,7 @@ enforcer_engine(struct enforcer *enforcer, struct enforce_error *err)
 	if (enforce_stat(enforcer->enforce, &stat, NULL) == 0 && stat.table) {
 		enforcer->panic_found = stat.dormant && !enforcer->panic;
 		enforcer->panic = enforcer->panic || stat.dormant;
+		exceptions_keep(enforcer->enforce, conf->agent.state_dir);
 		if (enforcer->sweep.file.anew)
 			ledger_inherits(enforcer->sweep.file.ledger);
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "enforce/enforcer.h"
+#include "runtime/exceptions.h"
 
 #define BACKOFF_MIN_MS	200
 #define BACKOFF_MAX_MS	(30 * 1000)
@@ -141,6 +142,8 @@ on_event(int fd, uint32_t events, void *arg)
 		panic_by_hand(enforcer, &info, true);
 	if ((info.changes & ENFORCE_CHANGE_RESUME) != 0 && enforcer->panic)
 		panic_by_hand(enforcer, &info, false);
+	if ((info.changes & ENFORCE_CHANGE_ALLOW) != 0)
+		exceptions_keep(enforcer->enforce, enforcer->conf->agent.state_dir);
 	if ((info.changes & ENFORCE_CHANGE_DISARMED) != 0)
 		orders_disarmed(enforcer, &info);
 	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&

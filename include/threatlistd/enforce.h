@@ -26,12 +26,23 @@ struct enforce_error {
 	char text[300];
 };
 
+#define ENFORCE_COMMENT_MAX	129	/* nft's longest comment of an element, with its NUL */
+
+/* One of the admin's own exceptions: a member of allow4 or allow6. */
+struct enforce_allow {
+	struct range range;
+	char comment[ENFORCE_COMMENT_MAX];	/* empty: none */
+};
+
 struct enforce_conf {
 	uint8_t mode;			/* enum enforce_mode */
 	bool log;			/* have log statements (NFLOG can be had) */
 	uint16_t nflog_group;
 	const struct range *admin;	/* never cut off; borrowed during open */
 	size_t nadmin;
+	/* the admin's exceptions as they were kept, for when there is no table to read them from */
+	const struct enforce_allow *allow;	/* borrowed during open */
+	size_t nallow;
 };
 
 /* Owns its sockets and a copy of what it needs to know of the list in force. */
@@ -88,6 +99,14 @@ int enforce_purge(struct enforce *enforce, struct enforce_error *err);
 /* Recomputes the protect sets from addresses and routes of the host and applies the difference. */
 int enforce_protect(struct enforce *enforce, struct enforce_error *err);
 
+/*
+ * The admin's exceptions, as last read from the kernel: IPv4 first, ascending.
+ * They are put into every table that is made anew; so that they outlive reboots,
+ * who holds us keeps them and gives them back to enforce_open.
+ */
+typedef void enforce_allow_fn(const struct enforce_allow *allow, void *arg);
+void enforce_allow(const struct enforce *enforce, enforce_allow_fn *each, void *arg);
+
 /* What the kernel's own sets say of an address, asked element by element. */
 enum enforce_answer {
 	ENFORCE_UNKNOWN = 0,		/* no table, or the kernel could not be asked */
@@ -130,6 +149,7 @@ enum enforce_change {
 	ENFORCE_CHANGE_ADDRESSES = 1u << 1,	/* call enforce_protect */
 	ENFORCE_CHANGE_PANIC = 1u << 2,		/* someone set the table dormant by hand */
 	ENFORCE_CHANGE_RESUME = 1u << 3,	/* someone lifted a panic by hand */
+	ENFORCE_CHANGE_ALLOW = 1u << 5,		/* the admin edited allow4 or allow6: keep them */
 	ENFORCE_CHANGE_DISARMED = 1u << 4,	/* someone emptied "armed" by hand: it is watch now */
 };
 struct enforce_change_info {

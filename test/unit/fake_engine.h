@@ -173,6 +173,11 @@ enforce_protect(struct enforce *enforce, struct enforce_error *err)
 	return 0;
 }
 
+void
+enforce_allow(const struct enforce *enforce, enforce_allow_fn *each, void *arg)
+{
+}
+
 int
 enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
     struct enforce_error *err)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""allow4 and allow6 are the admin's own: edited with nft, kept over restores, restarts and reboots."""
+
+import os
+import signal
+
+from lab import LISTED, LISTED6, until
+
+TABLE = ("inet", "threatlistd")
+COMMENT = "our backup, ticket 4711 # do not remove"
+
+
+def elements(lab):
+    """What nft prints of both sets, comments and all."""
+    result = {}
+    for name in ("allow4", "allow6"):
+        for item in lab.nft_json("list", "set", *TABLE, name):
+            if "set" in item:
+                result[name] = item["set"].get("elem", [])
+    return result
+
+
+def test_exceptions_outlive_everything(lab, agent):
+    agent.start()
+    lab.nft("add", "element", *TABLE, "allow4", f'{{ {LISTED} comment "{COMMENT}", 198.51.100.0/24, 192.0.2.3-192.0.2.9 }}')
+    lab.nft("add", "element", *TABLE, "allow6", f'{{ {LISTED6} comment "v6" , ffff:: }}')
+    assert lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6)
+    before = elements(lab)
+    assert COMMENT in str(before) and len(before["allow4"]) == 3 and len(before["allow6"]) == 2
+    kept = agent.dir / "state" / "allow"
+    assert until(lambda: kept.exists() and len(kept.read_text().splitlines()) == 6), agent.log()
+    for undo in ("flush", "delete", "restart", "kill and flush", "purge", "purge without an agent", "enforcer"):
+        if undo == "flush":
+            lab.nft("flush", "ruleset")
+        elif undo == "delete":
+            lab.nft("delete", "table", *TABLE)
+        elif undo == "purge":
+            agent.ctl("purge")
+            agent.ctl("resume")
+        elif undo == "enforcer":
+            os.kill(agent.roles()["enforcer"], signal.SIGKILL)
+            lab.nft("flush", "ruleset")
+        else:
+            if undo == "restart":
+                agent.stop()
+            else:
+                agent.kill_all()
+                if "purge" in undo:
+                    # edited while nobody was there to write it down
+                    lab.nft("add", "element", *TABLE, "allow4", '{ 192.0.2.200 comment "late" }')
+                    before = elements(lab)
+                    assert agent.ctl("purge").returncode == 0
+                    assert agent.ctl("resume").returncode == 0
+                else:
+                    lab.nft("flush", "ruleset")    # as a reboot
+            agent.start()
+        assert until(lambda: lab.has_table() and elements(lab) == before, 10), (undo, agent.log())
+        assert lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6), undo
+    # taken away by the admin they stay away
+    lab.nft("flush", "set", *TABLE, "allow4")
+    assert until(lambda: len(kept.read_text().splitlines()) == 3)
+    lab.nft("flush", "ruleset")
+    assert until(lambda: lab.has_table() and not lab.ping(lab.agent, LISTED, 0.3)), agent.log()
+    assert elements(lab) == {"allow4": [], "allow6": before["allow6"]}
+
+
+def test_a_damaged_file_costs_its_bad_lines(lab, agent):
+    (agent.dir / "state").mkdir()
+    (agent.dir / "state" / "allow").write_bytes(
+        f"nonsense\n{LISTED}\n{LISTED} # twice\n203.0.113.0/24 # overlaps\n\xff\xfe\n".encode("latin-1")
+        + b"A" * 5000 + b"\n" + f"{LISTED6} # fine\n".encode())
+    agent.start()
+    assert "exceptions not understood" in agent.log()
+    assert lab.ping(lab.agent, LISTED6)
+    assert lab.ping(lab.agent, LISTED)
