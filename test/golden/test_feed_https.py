@@ -215,6 +215,10 @@ def test_overlong_validator_is_dropped(ask):
     (b"# nothing\n\n; here\n", "has no entry in 3 lines"),
     (b"<html>\n<p>Please log in</p>\n</html>\n", "nothing acceptable in 3 lines (it came as text/html)"),
     (b"192.0.2.1\nx\ny\n", "2 of 3 entries are rejected"),
+    (b"<a>\n<Address_Value>192.0.2.1</Address_Value>\n", "is no stix list (it came as text/html): line 3: cut off"),
+    (b"{\"objects\": [}", "is no stix2 list (it came as text/html): line 1: not well-formed JSON"),
+    (b"Indicator type,Indicator\ndomain,a.example\nURL,http://192.0.2.1/\n",
+     "has no entry in 3 lines (it came as text/html), skipped: domain 1, url 1"),
 ])
 def test_what_is_no_list_is_refused(ask, body, reason):
     said, _ = ask(lambda h: reply(h, 200, body, Content_Type="text/html; charset=utf-8", ETag='"bad"'))
@@ -226,6 +230,12 @@ def test_half_bad_is_still_a_list_and_says_what_was_bad(ask):
     said, _ = ask(lambda h: reply(h, 200, b"192.0.2.1\nx\x1b[31m\nhttp://a/\n192.0.2.2\n"))
     assert (said["outcome"], said["entries"], said["rejected"]) == ("new", 2, 2)
     assert said["rejects"][0].startswith("2: ") and "\x1b" not in said["rejects"][0]
+
+
+def test_domains_do_not_make_a_list_bad(ask):
+    """Entity lists hold domains by right: the few addresses in one of them count."""
+    said, _ = ask(lambda h: reply(h, 200, b"a.example\n*.b.example\nc.example\n192.0.2.1\n"))
+    assert (said["outcome"], said["entries"], said["rejected"]) == ("new", 1, 3)
 
 
 def test_nobody_there(ask, authority, tmp_path):
