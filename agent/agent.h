@@ -113,11 +113,15 @@ struct sources *sources_new(struct agent *agent);
 void sources_free(struct sources *sources);
 /* Takes over agent->conf: keeps what is unchanged.  Loads last good images of new ones. */
 int sources_configure(struct sources *sources);
-/* Starts a refresh of one source (NULL: all) as soon as the feed is free.  -ENOENT: no such. */
-int sources_refresh(struct sources *sources, const char *name);
+/*
+ * Starts a refresh of one source (NULL: all) as soon as the feed is free; discover:
+ * GuardDuty is asked for its sets, too.  -ENOENT: no such.
+ */
+int sources_refresh(struct sources *sources, const char *name, bool discover);
 /* Puts the list that a gate holds back in force.  -ENOENT: no such source, -ENODATA: none held. */
 int sources_accept(struct sources *sources, const char *name);
 void sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int fd);
+void sources_discovered(struct sources *sources, const struct msg_discovered *discovered);
 /* The feed has ended, well or not. */
 void sources_feed_ended(struct sources *sources, const char *trouble);
 /* Unites what has changed, hands it to the roles, plans the next refresh. */
@@ -132,6 +136,10 @@ uint64_t sources_generation(const struct sources *sources);
 
 struct source_view {
 	const struct conf_source *conf;
+	const struct conf_source *from;	/* what discovered it; NULL: configured */
+	const struct threat_set *set;	/* NULL: configured */
+	size_t sets, left_out;		/* that it discovered; for which there is no room */
+	const char *note;		/* of discovery, "" when there is none */
 	const char *state;		/* "ok", "loading", "failing", "held" */
 	const struct list_source *row;	/* of the list in force; NULL: none yet */
 	const struct list *held;	/* NULL: none */

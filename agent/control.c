@@ -199,10 +199,14 @@ refresh(struct client *client)
 {
 	const char *name = client->request.text;
 
-	if (sources_refresh(client->control->agent->sources, name[0] != '\0' ? name : NULL) != 0)
+	bool discover = (client->request.flags & CONTROL_DISCOVER) != 0;
+
+	if (sources_refresh(client->control->agent->sources, name[0] != '\0' ? name : NULL,
+	    discover) != 0)
 		answer(client, 1, "there is no source %.100s", name);
 	else
-		answer(client, 0, "refresh of %.100s started", name[0] != '\0' ? name : "all sources");
+		answer(client, 0, "%s of %.100s started", discover ? "discovery and refresh" :
+		    "refresh", name[0] != '\0' ? name : "all sources");
 }
 
 static void

@@ -3,15 +3,12 @@
 
 #include <sys/random.h>
 
-#define JITTER_PERCENT	10
-
-int64_t
-jittered(int64_t period_ms)
+uint32_t
+random_bits(void)
 {
-	int64_t span = period_ms / 100 * JITTER_PERCENT;
-	uint64_t value = 0;
+	uint32_t bits;
 
-	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value))
-		return period_ms;	/* early at boot: no jitter rather than no refresh */
-	return period_ms - span + (int64_t)(value % (uint64_t)(2 * span + 1));
+	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != (ssize_t)sizeof(bits))
+		return UINT32_MAX / 2;	/* early at boot: no jitter rather than no refresh */
+	return bits;
 }

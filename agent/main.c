@@ -126,7 +126,7 @@ reload(struct agent *agent)
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_restart(agent->roles[i]);
 	sources_unite(agent->sources);
-	sources_refresh(agent->sources, NULL);
+	sources_refresh(agent->sources, NULL, false);
 	log_notice("config reloaded path=%s", agent->conf_path);
 	notify_send("READY=1");
 }

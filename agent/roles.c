@@ -110,6 +110,7 @@ may_send(enum role_kind kind, uint32_t type)
 	switch (type) {
 	case MSG_FETCHED:
 	case MSG_HOST_FOUND:
+	case MSG_DISCOVERED:
 		return kind == ROLE_FEED;
 	case MSG_APPLIED:
 	case MSG_MODE_DONE:
@@ -162,6 +163,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	switch (message->type) {
 	case MSG_FETCHED:
 		sources_fetched(agent->sources, &message->u.fetched, *fd);
+		break;
+	case MSG_DISCOVERED:
+		sources_discovered(agent->sources, &message->u.discovered);
 		break;
 	case MSG_HOST_FOUND:
 		agent_set_facts(agent, &message->u.facts);

@@ -12,7 +12,6 @@
 #include "runtime/subnet.h"
 #include "threatlistd/log.h"
 
-#define FIRST_RETRY_MS		5000	/* after a failure, doubling up to the source's refresh */
 #define STALE_MS		(24 * 3600 * INT64_C(1000))	/* contract §4: failing for a day */
 #define OWN_SUBNETS_MAX		64
 
@@ -55,7 +54,7 @@ source_list(struct source *source)
 	log_error("last good list not read back source=%s error=\"%s\"; it is asked for whole",
 	    source->conf->name, error.text);
 	source->etag[0] = source->last_modified[0] = '\0';
-	source->due_ms = 0;
+	source->pace.due_ms = 0;
 	return NULL;
 }
 
@@ -127,26 +126,34 @@ same_text(const char *a, const char *b)
 static bool
 same_reading(const struct conf_source *a, const struct conf_source *b)
 {
-	return a->type == b->type && strcmp(a->location, b->location) == 0 &&
-	    same_text(a->expected_owner, b->expected_owner) && a->format == b->format && a->role == b->role && a->action == b->action;
+	return a->type == b->type && same_text(a->location, b->location) &&
+	    same_text(a->detector, b->detector) && same_text(a->region, b->region) &&
+	    a->trusted == b->trusted && a->entities == b->entities && same_text(a->expected_owner, b->expected_owner) && a->format == b->format && a->role == b->role && a->action == b->action;
 }
 
 void
 source_inherit(struct source *source, struct source *from)
 {
 	const struct conf_source *conf = source->conf, *old = from->conf;
+	const struct source is = *source;
 
 	if (conf->role != old->role)
 		return;
 	*source = *from;
+	/* who it is stays its own */
 	source->conf = conf;
+	source->conf_index = is.conf_index;
+	source->discovery = is.discovery;
+	source->own = is.own;
+	source->from = is.from;
+	source->set = is.set;
 	from->in_force = from->held = NULL;
 	from->has_list = false;
 	source->fetching = false;
 	if (same_reading(conf, old))
 		return;
 	source->etag[0] = source->last_modified[0] = '\0';
-	source->due_ms = 0;
+	source->pace.due_ms = 0;
 	list_free(source->held);
 	source->held = NULL;
 }
@@ -213,7 +220,30 @@ hold(struct source *source, struct list *list, const char *reason)
 }
 
 void
-source_fail(struct source *source, const char *reason)
+source_gone(struct source *source, bool forget)
+{
+	struct event event;
+	int error;
+
+	event_init(&event, EVENT_LIST_CHANGED, NULL);
+	snprintf(event.source, sizeof(event.source), "%s", source->conf->name);
+	snprintf(event.reason, sizeof(event.reason), "GuardDuty does not use it any more");
+	event.has_counts = 1;
+	if (source->has_list) {
+		event.removed = source->row.entries;
+		memcpy(event.old_hash, source->row.hash, LIST_HASH_LEN);
+	}
+	log_notice("list gone source=%s entries=%llu reason=\"%s\"", source->conf->name,
+	    (unsigned long long)event.removed, event.reason);
+	events_raise(source->events, &event);
+	error = forget ? cache_forget(source->state_dir, source->conf->name) : 0;
+	if (error != 0)
+		log_error("last good list not removed source=%s error=\"%s\"",
+		    source->conf->name, strerror(-error));
+}
+
+void
+source_fail(struct source *source, const char *reason, int64_t most_ms)
 {
 	int64_t now = loop_wall_ms();
 	struct event event;
@@ -223,10 +253,7 @@ source_fail(struct source *source, const char *reason)
 	if (source->first_failure_ms == 0)
 		source->first_failure_ms = now;
 	snprintf(source->error, sizeof(source->error), "%s", reason);
-	source->retry_ms = source->retry_ms == 0 ? FIRST_RETRY_MS : source->retry_ms * 2;
-	if (source->retry_ms > source->conf->refresh_ms)
-		source->retry_ms = source->conf->refresh_ms;
-	source->due_ms = loop_now_ms() + jittered(source->retry_ms);
+	pace_failed(&source->pace, loop_now_ms(), most_ms, random_bits());
 	if (now - source->first_failure_ms < STALE_MS || source->stale_told)
 		return;
 	source->stale_told = true;
@@ -236,17 +263,29 @@ source_fail(struct source *source, const char *reason)
 	events_raise(source->events, &event);
 }
 
-static void
-succeed(struct source *source)
+void
+source_succeed(struct source *source, int64_t period_ms, unsigned int percent)
 {
 	if (source->first_failure_ms != 0)
 		log_notice("list refreshed again source=%s", source->conf->name);
 	source->first_failure_ms = 0;
-	source->retry_ms = 0;
 	source->stale_told = false;
 	source->error[0] = '\0';
 	source->last_good_ms = loop_wall_ms();
-	source->due_ms = loop_now_ms() + jittered(source->conf->refresh_ms);
+	pace_done(&source->pace, loop_now_ms(), period_ms, percent, random_bits());
+}
+
+static void
+succeed(struct source *source)
+{
+	source_succeed(source, source->conf->refresh_ms, PACE_SPREAD);
+}
+
+/* As source_fail, for a list. */
+static void
+fail(struct source *source, const char *reason)
+{
+	source_fail(source, reason, source->conf->refresh_ms);
 }
 
 static void
@@ -279,12 +318,12 @@ judge(struct source *source, const struct msg_fetched *fetched, int fd)
 
 	if (fd < 0 || list_open(&list, fd, true, &error) != 0) {
 		snprintf(reason, sizeof(reason), "image refused: %.200s", error.text);
-		source_fail(source, reason);
+		fail(source, reason);
 		return false;
 	}
 	if (!image_fits(source->conf, list)) {
 		list_free(list);
-		source_fail(source, "image refused: it is not of this source");
+		fail(source, "image refused: it is not of this source");
 		return false;
 	}
 	keep_validators(source, fetched);
@@ -321,12 +360,12 @@ source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
 	}
 	if (fetched->outcome == FETCH_SAME) {
 		source->etag[0] = source->last_modified[0] = '\0';
-		source_fail(source, "said to be unchanged, but there is no list in force");
+		fail(source, "said to be unchanged, but there is no list in force");
 		return false;
 	}
-	source_fail(source, fetched->reason);
+	fail(source, fetched->reason);
 	if (fetched->retry_after_s > 0)
-		source->due_ms = loop_now_ms() + fetched->retry_after_s * INT64_C(1000);
+		source->pace.due_ms = loop_now_ms() + fetched->retry_after_s * INT64_C(1000);
 	return false;
 }
 

@@ -11,13 +11,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/pace.h"
+#include "core/threat_set.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 
+struct discovery;
 struct events;
 
 struct source {
-	const struct conf_source *conf;	/* borrowed from the agent's config */
+	const struct conf_source *conf;	/* borrowed from the agent's config, or own */
+	uint32_t conf_index;		/* of conf, or from, in the config */
+	struct discovery *discovery;	/* owned; NULL: it is a list */
+	/* of a set that was discovered; NULL otherwise */
+	struct conf_source *own;	/* owned */
+	const struct conf_source *from;	/* what discovered it, borrowed */
+	struct threat_set set;
 	const char *state_dir;		/* borrowed, too */
 	struct events *events;
 	bool has_list;			/* one is in force: in memory, or resting on disk */
@@ -29,8 +38,7 @@ struct source {
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
 	int64_t first_failure_ms;		/* wall clock, 0: not failing */
-	int64_t due_ms;				/* monotonic: when it is asked next */
-	int64_t retry_ms;			/* back-off, 0: not failing */
+	struct pace pace;			/* when it is asked next */
 	bool fetching, stale_told;
 	uint64_t lines, rejected;		/* of what was read last */
 	char error[FETCH_REASON_MAX];		/* "" when fine */
@@ -49,8 +57,14 @@ void source_inherit(struct source *source, struct source *from);
 /* The feed's answer; fd is borrowed.  True: another list is in force now. */
 bool source_fetched(struct source *source, const struct msg_fetched *fetched, int fd);
 
-/* No answer, or none that can be used. */
-void source_fail(struct source *source, const char *reason);
+/* No answer, or none that can be used.  It is asked again within most_ms. */
+void source_fail(struct source *source, const char *reason, int64_t most_ms);
+
+/* A good answer; the next one is wanted after period_ms, spread by percent. */
+void source_succeed(struct source *source, int64_t period_ms, unsigned int percent);
+
+/* A set that is no more: an event.  forget: its last good file goes. */
+void source_gone(struct source *source, bool forget);
 
 /* Puts the list that is held back in force.  -ENODATA: there is none. */
 int source_accept(struct source *source);

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #include "core/compile.h"
+#include "discovery.h"
+#include "jitter.h"
+#include "rows.h"
 #include "source.h"
 #include "threatlistd/log.h"
 
@@ -21,8 +24,7 @@
 
 struct sources {
 	struct agent *agent;
-	struct source *all;
-	size_t n;
+	struct rows rows;
 	struct loop_timer *due;
 	struct list *list;		/* the union in force */
 	int list_fd;			/* its memfd, -1: none */
@@ -61,22 +63,12 @@ sources_new(struct agent *agent)
 	return sources;
 }
 
-static void
-free_all(struct source *all, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		source_free_lists(&all[i]);
-	free(all);
-}
-
 void
 sources_free(struct sources *sources)
 {
 	if (sources == NULL)
 		return;
-	free_all(sources->all, sources->n);
+	rows_free(&sources->rows);
 	list_free(sources->list);
 	if (sources->list_fd >= 0)
 		close(sources->list_fd);
@@ -84,43 +76,13 @@ sources_free(struct sources *sources)
 	free(sources);
 }
 
-static struct source *
-find(struct sources *sources, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sources->n; i++) {
-		if (strcmp(sources->all[i].conf->name, name) == 0)
-			return &sources->all[i];
-	}
-	return NULL;
-}
-
 int
 sources_configure(struct sources *sources)
 {
-	struct conf *conf = sources->agent->conf;
-	struct source *all, *before;
-	size_t i;
+	int rc = rows_lay_out(&sources->rows, sources->agent);
 
-	all = calloc(conf->nsources > 0 ? conf->nsources : 1, sizeof(*all));
-	if (all == NULL)
-		return -ENOMEM;
-	for (i = 0; i < conf->nsources; i++) {
-		all[i].conf = &conf->sources[i];
-		all[i].events = sources->agent->events;
-		before = find(sources, conf->sources[i].name);
-		if (before != NULL)
-			source_inherit(&all[i], before);
-		all[i].state_dir = conf->agent.state_dir;
-		if (!all[i].has_list)
-			source_load(&all[i]);
-	}
-	free_all(sources->all, sources->n);
-	sources->all = all;
-	sources->n = conf->nsources;
-	sources->changed = true;
-	return 0;
+	sources->changed = sources->changed || rc == 0;
+	return rc;
 }
 
 /*
@@ -134,12 +96,13 @@ worth_uniting(const struct sources *sources)
 	bool configured = false;
 	size_t i;
 
-	for (i = 0; i < sources->n; i++) {
-		if (sources->all[i].conf->role != LIST_THREAT)
+	for (i = 0; i < sources->rows.n; i++) {
+		if (sources->rows.all[i].conf->role != LIST_THREAT)
 			continue;
-		if (sources->all[i].has_list)
+		if (sources->rows.all[i].has_list)
 			return true;
-		configured = true;
+		if (sources->rows.all[i].discovery == NULL || !sources->rows.all[i].discovery->known)
+			configured = true;
 	}
 	return !configured;
 }
@@ -156,12 +119,12 @@ unite(struct sources *sources)
 	int64_t begun = loop_now_ms();
 	int fd = -1, rc, i;
 
-	for (i = 0; i < (int)sources->n; i++) {
-		lists[i] = source_list(&sources->all[i]);
-		if (lists[i] == NULL && sources->all[i].has_list)
+	for (i = 0; i < (int)sources->rows.n; i++) {
+		lists[i] = source_list(&sources->rows.all[i]);
+		if (lists[i] == NULL && sources->rows.all[i].has_list)
 			return;		/* the union before stays in force */
 	}
-	rc = compile_union(lists, sources->n, sources->agent->conf->agent.scope, &image, &notes);
+	rc = compile_union(lists, sources->rows.n, sources->agent->conf->agent.scope, &image, &notes);
 	if (rc == 0) {
 		fd = memfd_with("threatlistd-list", image.bytes, image.size);
 		rc = fd < 0 ? fd : list_open(&list, fd, true, &error);
@@ -215,10 +178,20 @@ sources_unite(struct sources *sources)
 
 	if (sources->changed && worth_uniting(sources))
 		unite(sources);
-	for (i = 0; i < sources->n; i++)
-		source_rest(&sources->all[i]);
+	for (i = 0; i < sources->rows.n; i++)
+		source_rest(&sources->rows.all[i]);
 	malloc_trim(0);
 	plan(sources);
+}
+
+/* The object of a set is not there or refused: GuardDuty may name another one by now. */
+static void
+discover_sooner(struct sources *sources, const struct source *set)
+{
+	struct source *from = &sources->rows.all[set->conf_index];
+
+	pace_hurry(&from->pace, loop_now_ms(), sources->agent->conf->agent.discover_ms,
+	    random_bits());
 }
 
 void
@@ -226,15 +199,77 @@ sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int 
 {
 	struct source *source;
 
-	if (fetched->source >= sources->n || !sources->all[fetched->source].fetching) {
+	if (fetched->source >= sources->rows.n || !sources->rows.all[fetched->source].fetching) {
 		log_error("feed answered for source %u, which it was not asked for",
 		    fetched->source);
 		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
 		return;
 	}
-	source = &sources->all[fetched->source];
+	source = &sources->rows.all[fetched->source];
+	if (source->discovery != NULL) {
+		log_error("feed answered with a list for source=%s, which is none",
+		    source->conf->name);
+		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		return;
+	}
 	if (source_fetched(source, fetched, fd))
 		sources->changed = true;
+	if (source->from != NULL && fetched->outcome == FETCH_FAILED && fetched->gone)
+		discover_sooner(sources, source);
+}
+
+void
+sources_discovered(struct sources *sources, const struct msg_discovered *discovered)
+{
+	struct source *source = discovered->source < sources->rows.n ?
+	    &sources->rows.all[discovered->source] : NULL;
+	const char *reason;
+	bool listed;
+
+	if (source == NULL || source->discovery == NULL || !source->fetching) {
+		log_error("feed answered for source %u, which it was not asked for",
+		    discovered->source);
+		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		return;
+	}
+	if (!discovery_take(source->discovery, discovered, &reason, &listed))
+		return;
+	source->fetching = false;
+	source->last_try_ms = loop_wall_ms();
+	if (reason == NULL)
+		source_succeed(source, sources->agent->conf->agent.discover_ms,
+		    PACE_SPREAD_DISCOVER);
+	else
+		source_fail(source, reason, listed ? sources->agent->conf->agent.discover_ms :
+		    source->conf->refresh_ms);
+	if (reason != NULL && discovered->retry_after_s > 0)
+		source->pace.due_ms = loop_now_ms() + discovered->retry_after_s * INT64_C(1000);
+}
+
+/* GuardDuty's word on its sets may be old: those that change or cannot be had are reasons to ask. */
+static void
+pace_discoveries(struct sources *sources)
+{
+	size_t i, j;
+
+	for (i = 0; i < sources->rows.n; i++) {
+		struct source *from = &sources->rows.all[i];
+		bool changing = false, failing = from->first_failure_ms != 0;
+
+		if (from->discovery == NULL)
+			continue;
+		for (j = 0; j < sources->rows.n; j++) {
+			if (sources->rows.all[j].from != from->conf)
+				continue;
+			changing = changing || sources->rows.all[j].set.state == SET_CHANGING;
+			failing = failing || sources->rows.all[j].first_failure_ms != 0;
+		}
+		if (changing)
+			pace_hurry(&from->pace, loop_now_ms(),
+			    sources->agent->conf->agent.discover_ms, random_bits());
+		else if (!failing)
+			pace_calm(&from->pace);
+	}
 }
 
 void
@@ -245,49 +280,70 @@ sources_feed_ended(struct sources *sources, const char *trouble)
 
 	snprintf(reason, sizeof(reason), "the feed %.200s",
 	    trouble[0] != '\0' ? trouble : "ended without an answer");
-	for (i = 0; i < sources->n; i++) {
-		if (sources->all[i].fetching) {
-			sources->all[i].fetching = false;
-			sources->all[i].last_try_ms = loop_wall_ms();
-			source_fail(&sources->all[i], reason);
+	for (i = 0; i < sources->rows.n; i++) {
+		if (sources->rows.all[i].fetching) {
+			sources->rows.all[i].fetching = false;
+			sources->rows.all[i].last_try_ms = loop_wall_ms();
+			source_fail(&sources->rows.all[i], reason, sources->rows.all[i].conf->refresh_ms);
 		}
 	}
+	if (rows_take_discoveries(&sources->rows, sources->agent))
+		sources->changed = true;
+	pace_discoveries(sources);
 	sources_unite(sources);
+}
+
+/* A set that changes rests on its last good copy. */
+static bool
+is_resting(const struct source *source)
+{
+	return source->from != NULL && source->set.state == SET_CHANGING;
+}
+
+static void
+ask_for(struct sources *sources, uint32_t index)
+{
+	struct source *source = &sources->rows.all[index];
+	struct message message = { .type = MSG_FETCH };
+	struct msg_fetch *fetch = &message.u.fetch;
+
+	fetch->source = index;
+	fetch->conf = source->conf_index;
+	fetch->ask_facts = !sources->asked_facts;
+	if (source->discovery != NULL) {
+		fetch->discover = 1;
+		discovery_begin(source->discovery);
+	} else if (source->from != NULL) {
+		fetch->has_set = 1;
+		fetch->set = source->set;
+	}
+	if (source->has_list) {
+		fetch->have_hash = 1;
+		memcpy(fetch->hash, source->hash, LIST_HASH_LEN);
+		snprintf(fetch->etag, sizeof(fetch->etag), "%s", source->etag);
+		snprintf(fetch->last_modified, sizeof(fetch->last_modified), "%s",
+		    source->last_modified);
+	}
+	source->fetching = role_send(sources->agent->roles[ROLE_FEED], &message, -1) == 0;
+	source->pace.due_ms = loop_now_ms() + (source->discovery != NULL ?
+	    sources->agent->conf->agent.discover_ms : source->conf->refresh_ms);
+	source->pace.hurried = false;
 }
 
 void
 sources_brief_feed(struct sources *sources)
 {
-	struct role *feed = sources->agent->roles[ROLE_FEED];
-	struct message message;
+	struct message message = { .type = MSG_GO };
 	int64_t now = loop_now_ms();
 	size_t i;
 
-	for (i = 0; i < sources->n; i++) {
-		struct source *source = &sources->all[i];
-
-		/* what falls due soon comes along: one process instead of two */
-		if (source->due_ms > now + source->conf->refresh_ms / 10)
-			continue;
-		memset(&message, 0, sizeof(message));
-		message.type = MSG_FETCH;
-		message.u.fetch.source = (uint32_t)i;
-		message.u.fetch.ask_facts = !sources->asked_facts;
-		if (source->has_list) {
-			message.u.fetch.have_hash = 1;
-			memcpy(message.u.fetch.hash, source->hash, LIST_HASH_LEN);
-			snprintf(message.u.fetch.etag, sizeof(message.u.fetch.etag), "%s",
-			    source->etag);
-			snprintf(message.u.fetch.last_modified,
-			    sizeof(message.u.fetch.last_modified), "%s", source->last_modified);
-		}
-		source->fetching = role_send(feed, &message, -1) == 0;
-		source->due_ms = now + source->conf->refresh_ms;
+	for (i = 0; i < sources->rows.n; i++) {
+		if (!is_resting(&sources->rows.all[i]) &&
+		    pace_is_due(&sources->rows.all[i].pace, now, sources->rows.all[i].conf->refresh_ms))
+			ask_for(sources, (uint32_t)i);
 	}
 	sources->asked_facts = true;
-	memset(&message, 0, sizeof(message));
-	message.type = MSG_GO;
-	role_send(feed, &message, -1);
+	role_send(sources->agent->roles[ROLE_FEED], &message, -1);
 }
 
 /* Sets the timer to the source that is due first. */
@@ -297,10 +353,10 @@ plan(struct sources *sources)
 	int64_t now = loop_now_ms(), wait = -1;
 	size_t i;
 
-	for (i = 0; i < sources->n; i++) {
-		int64_t left = sources->all[i].due_ms - now;
+	for (i = 0; i < sources->rows.n; i++) {
+		int64_t left = sources->rows.all[i].pace.due_ms - now;
 
-		if (wait < 0 || left < wait)
+		if (!is_resting(&sources->rows.all[i]) && (wait < 0 || left < wait))
 			wait = left > 0 ? left : 0;
 	}
 	if (wait >= 0)
@@ -310,15 +366,20 @@ plan(struct sources *sources)
 }
 
 int
-sources_refresh(struct sources *sources, const char *name)
+sources_refresh(struct sources *sources, const char *name, bool discover)
 {
 	size_t i;
 
-	if (name != NULL && find(sources, name) == NULL)
+	if (name != NULL && rows_find(&sources->rows, name) == NULL)
 		return -ENOENT;
-	for (i = 0; i < sources->n; i++) {
-		if (name == NULL || strcmp(sources->all[i].conf->name, name) == 0)
-			sources->all[i].due_ms = 0;
+	for (i = 0; i < sources->rows.n; i++) {
+		struct source *source = &sources->rows.all[i];
+
+		if (name != NULL && strcmp(source->conf->name, name) != 0 &&
+		    (source->from == NULL || strcmp(source->from->name, name) != 0))
+			continue;
+		if (source->discovery == NULL || discover || !source->discovery->known)
+			source->pace.due_ms = 0;
 	}
 	plan(sources);
 	return 0;
@@ -327,7 +388,7 @@ sources_refresh(struct sources *sources, const char *name)
 int
 sources_accept(struct sources *sources, const char *name)
 {
-	struct source *source = find(sources, name);
+	struct source *source = rows_find(&sources->rows, name);
 	int rc = source == NULL ? -ENOENT : source_accept(source);
 
 	if (rc == 0) {
@@ -346,7 +407,7 @@ sources_list(const struct sources *sources)
 size_t
 sources_count(const struct sources *sources)
 {
-	return sources->n;
+	return sources->rows.n;
 }
 
 uint64_t
@@ -358,17 +419,23 @@ sources_generation(const struct sources *sources)
 void
 sources_view(const struct sources *sources, size_t index, struct source_view *view)
 {
-	const struct source *source = &sources->all[index];
+	const struct source *source = &sources->rows.all[index];
 
 	view->conf = source->conf;
 	view->row = source->has_list ? &source->row : NULL;
+	view->from = source->from;
+	view->set = source->from != NULL ? &source->set : NULL;
+	view->sets = source->discovery != NULL ? source->discovery->table.n : 0;
+	view->left_out = source->discovery != NULL ? source->discovery->left_out : 0;
+	view->note = source->discovery != NULL ? source->discovery->note : "";
 	view->held = source->held;
 	view->unkept = source->has_list && !source->on_disk;
 	view->state = source->held != NULL ? "held" : source->first_failure_ms != 0 ? "failing" :
-	    !source->has_list ? "loading" : "ok";
+	    !source->has_list && (source->discovery == NULL || !source->discovery->known) ?
+	    "loading" : "ok";
 	view->last_good_ms = source->last_good_ms;
 	view->last_try_ms = source->last_try_ms;
-	view->next_ms = loop_wall_ms() + (source->due_ms - loop_now_ms());
+	view->next_ms = loop_wall_ms() + (source->pace.due_ms - loop_now_ms());
 	view->rejected = source->rejected;
 	view->lines = source->lines;
 	view->error = source->error;
@@ -377,9 +444,9 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 bool
 sources_find(struct sources *sources, size_t index, const struct addr *addr, struct list_hit *hit)
 {
-	const struct list *list = source_list(&sources->all[index]);
+	const struct list *list = source_list(&sources->rows.all[index]);
 	bool found = list != NULL && list_find(list, addr, hit);
 
-	source_rest(&sources->all[index]);
+	source_rest(&sources->rows.all[index]);
 	return found;
 }

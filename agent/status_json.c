@@ -79,6 +79,7 @@ source_json(const struct source_view *view)
 {
 	static const char *const types[] = {
 		[SOURCE_FILE] = "file", [SOURCE_HTTPS] = "https", [SOURCE_S3] = "s3",
+		[SOURCE_GUARDDUTY] = "guardduty",
 	};
 	const struct list_source *source = view->row;
 	cJSON *object = cJSON_CreateObject();
@@ -87,7 +88,11 @@ source_json(const struct source_view *view)
 	cJSON_AddStringToObject(object, "type", types[view->conf->type]);
 	cJSON_AddStringToObject(object, "role", list_role_text(view->conf->role));
 	cJSON_AddStringToObject(object, "action", list_action_text(view->conf->action));
-	cJSON_AddStringToObject(object, "location", view->conf->location);
+	add_text(object, "location", view->conf->location);
+	if (view->from != NULL)
+		cJSON_AddStringToObject(object, "from", view->from->name);
+	else if (view->conf->type == SOURCE_GUARDDUTY)
+		add_number(object, "sets", view->sets);
 	cJSON_AddStringToObject(object, "state", view->state);
 	add_number(object, "entries", source != NULL ? source->entries : 0);
 	add_number(object, "rejected", view->rejected);
@@ -104,6 +109,27 @@ source_json(const struct source_view *view)
 	return object;
 }
 
+static void
+warn_of_source(const struct source_view *view, cJSON *warnings)
+{
+	const char *name = view->conf->name;
+	uint64_t quota = view->set != NULL ? set_kind_quota((enum set_kind)view->set->kind) : 0;
+
+	if (view->error[0] != '\0')
+		warn(warnings, "source %s: %s", name, view->error);
+	if (view->note[0] != '\0')
+		warn(warnings, "source %s: %s", name, view->note);
+	if (view->unkept)
+		warn(warnings, "source %s: its last good list could not be kept on disk", name);
+	if (view->left_out > 0)
+		warn(warnings, "source %s: %zu lists are left out, there are at most %d sources",
+		    name, view->left_out, LIST_SOURCES_MAX);
+	if (quota > 0 && view->row != NULL && view->row->entries > quota)
+		warn(warnings, "source %s: %llu entries are in force, of a %s GuardDuty reads at "
+		    "most %llu", name, (unsigned long long)view->row->entries,
+		    set_kind_text((enum set_kind)view->set->kind), (unsigned long long)quota);
+}
+
 static cJSON *
 sources_json(const struct agent *agent, cJSON *warnings)
 {
@@ -115,11 +141,8 @@ sources_json(const struct agent *agent, cJSON *warnings)
 
 		sources_view(agent->sources, i, &view);
 		cJSON_AddItemToArray(array, source_json(&view));
-		if (warnings != NULL && view.error[0] != '\0')
-			warn(warnings, "source %s: %s", view.conf->name, view.error);
-		if (warnings != NULL && view.unkept)
-			warn(warnings, "source %s: its last good list could not be kept on disk",
-			    view.conf->name);
+		if (warnings != NULL)
+			warn_of_source(&view, warnings);
 	}
 	if (warnings != NULL && sources_count(agent->sources) == 0)
 		warn(warnings, "no [source] is configured: nothing is enforced");

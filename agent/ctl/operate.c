@@ -32,8 +32,8 @@ options_only(struct client_options *options, int argc, char **argv, const char *
 }
 
 static int
-ask(const struct client_options *options, enum control_kind kind, const char *text,
-    int64_t number)
+ask_with(const struct client_options *options, enum control_kind kind, const char *text,
+    int64_t number, uint32_t flags)
 {
 	struct control_request request;
 	struct client_answer answer;
@@ -41,6 +41,7 @@ ask(const struct client_options *options, enum control_kind kind, const char *te
 
 	client_request(&request, kind, text);
 	request.number = number;
+	request.flags = flags;
 	rc = client_ask(options, &request, false, &answer);
 	if (rc == EXIT_DONE)
 		printf("%s\n", answer.reply.message);
@@ -48,19 +49,33 @@ ask(const struct client_options *options, enum control_kind kind, const char *te
 	return rc;
 }
 
+static int
+ask(const struct client_options *options, enum control_kind kind, const char *text,
+    int64_t number)
+{
+	return ask_with(options, kind, text, number, 0);
+}
+
 int
 ctl_refresh(int argc, char **argv)
 {
-	static const char help[] = "refresh [SOURCE]\n"
-	    "Fetches the list of one source, or of all, now.";
+	static const char help[] = "refresh [--discover] [SOURCE]\n"
+	    "Fetches the list of one source, or of all, now.\n"
+	    "--discover: asks GuardDuty first which lists there are.";
+	static const struct option longs[] = { { "discover", no_argument, NULL, 'd' }, CLIENT_LONGS };
 	struct client_options options = { NULL, NULL, false };
-	int rc = options_only(&options, argc, argv, help);
+	uint32_t flags = 0;
+	int option;
 
-	if (rc >= 0)
-		return rc;
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (option == 'd')
+			flags = CONTROL_DISCOVER;
+		else if (!client_option(&options, option))
+			return usage(help, option);
+	}
 	if (argc - optind > 1)
 		return usage(help, 0);
-	return ask(&options, CONTROL_REFRESH, argv[optind], 0);
+	return ask_with(&options, CONTROL_REFRESH, argv[optind], 0, flags);
 }
 
 int

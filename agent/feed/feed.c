@@ -212,7 +212,7 @@ say(const struct conf_source *source, const struct msg_fetched *fetched)
 static bool
 is_at_aws(const struct conf_source *source)
 {
-	return source->type == SOURCE_S3;
+	return source->type == SOURCE_S3 || source->type == SOURCE_GUARDDUTY;
 }
 
 static enum source_outcome
@@ -224,16 +224,35 @@ read_source(const struct source_ask *ask, struct source_text *text)
 	case SOURCE_HTTPS:
 		return source_https_read(ask, text);
 	case SOURCE_S3:
+	case SOURCE_GUARDDUTY:		/* one of its sets, which are objects in S3 */
 		return ask->aws != NULL ? source_s3_read(ask, text) :
 		    source_failed(text, "out of memory");
 	}
 	return source_failed(text, "is of no known type");
 }
 
+/* The source to ask: the config's, or a set that one of the config's has discovered. */
+static void
+fill_source(const struct feed *feed, const struct msg_fetch *last, struct conf_source *source,
+    struct threat_set *set)
+{
+	*source = feed->conf->sources[last->conf];
+	*set = last->set;
+	if (!last->has_set)
+		return;
+	source->name = set->name;
+	source->location = set->location;
+	source->format = set_format(set);
+	source->role = set_kind_role((enum set_kind)set->kind);
+	source->expected_owner = set->owner[0] != '\0' ? set->owner : NULL;
+	source->region = NULL;		/* GuardDuty's need not be the bucket's */
+}
+
 static void
 fetch(struct feed *feed, const struct msg_fetch *last)
 {
-	const struct conf_source *source = &feed->conf->sources[last->source];
+	struct threat_set set;
+	struct conf_source asked, *source = &asked;
 	const struct source_ask ask = {
 		.conf = feed->conf, .source = source, .last = last, .http = feed->http,
 		.aws = feed->aws, .via = &feed->via, .account = feed->account,
@@ -245,6 +264,11 @@ fetch(struct feed *feed, const struct msg_fetch *last)
 	enum source_outcome outcome;
 	int fd = -1;
 
+	fill_source(feed, last, source, &set);
+	if (last->discover) {
+		source_guardduty_discover(&ask, feed->channel);
+		return;
+	}
 	outcome = read_source(&ask, &text);
 	if (outcome == SOURCE_READ)
 		outcome = compile(source, last, &text, fetched, &fd);
@@ -252,6 +276,7 @@ fetch(struct feed *feed, const struct msg_fetch *last)
 	fetched->outcome = outcome == SOURCE_READ ? FETCH_NEW : outcome == SOURCE_SAME ?
 	    FETCH_SAME : FETCH_FAILED;
 	fetched->took_ms = (uint32_t)(loop_now_ms() - began);
+	fetched->gone = text.gone;
 	fetched->retry_after_s = text.retry_after_s;
 	if (outcome != SOURCE_FAILED) {
 		memcpy(fetched->etag, text.etag, sizeof(fetched->etag));
@@ -315,7 +340,7 @@ prepare_aws(struct feed *feed)
 	size_t i;
 
 	for (i = 0; i < feed->nasked; i++)
-		wanted = wanted || is_at_aws(&feed->conf->sources[feed->asked[i].source]);
+		wanted = wanted || is_at_aws(&feed->conf->sources[feed->asked[i].conf]);
 	if (!wanted)
 		return;
 	feed->via = aws_transport_real(feed->http);
@@ -366,10 +391,12 @@ take_fetch(struct feed *feed, const struct msg_fetch *wanted)
 		feed->ask_facts = true;
 	if (wanted->source == FETCH_NO_SOURCE)
 		return;
-	if (feed->conf == NULL || wanted->source >= feed->conf->nsources ||
-	    feed->nasked == LIST_SOURCES_MAX) {
+	if (feed->conf == NULL || wanted->conf >= feed->conf->nsources ||
+	    feed->nasked == LIST_SOURCES_MAX || (wanted->has_set && !set_is_good(&wanted->set)) ||
+	    (feed->conf->sources[wanted->conf].type == SOURCE_GUARDDUTY) !=
+	    (wanted->has_set || wanted->discover)) {
 		log_error("asked for source number %" PRIu32 ", which is not in the config",
-		    wanted->source);
+		    wanted->conf);
 		end(feed, 1);
 		return;
 	}

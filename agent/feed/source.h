@@ -31,6 +31,7 @@ struct source_text {
 	char last_modified[64];
 	char content_type[64];	/* empty: not said */
 	uint32_t retry_after_s;
+	bool gone;		/* not there or refused, at S3 */
 	char reason[FETCH_REASON_MAX];
 };
 
@@ -38,6 +39,8 @@ struct source_text {
 enum source_outcome source_file_read(const struct source_ask *ask, struct source_text *text);
 enum source_outcome source_https_read(const struct source_ask *ask, struct source_text *text);
 enum source_outcome source_s3_read(const struct source_ask *ask, struct source_text *text);
+/* Not a list: asks GuardDuty, and answers the parent itself. */
+void source_guardduty_discover(const struct source_ask *ask, struct channel *channel);
 
 /* Fills reason; always SOURCE_FAILED. */
 enum source_outcome source_failed(struct source_text *text, const char *fmt, ...)

@@ -38,6 +38,7 @@ source_s3_read(const struct source_ask *ask, struct source_text *text)
 		.max_bytes = source->max_bytes,
 		.total_timeout_ms = TOTAL_TIMEOUT_MS,
 		.account = ask->account,
+		.shared = ask->last->has_set,
 	};
 	enum source_outcome outcome = SOURCE_FAILED;
 	struct aws_answer answer;
@@ -49,6 +50,7 @@ source_s3_read(const struct source_ask *ask, struct source_text *text)
 	if (wrong != NULL)
 		return source_failed(text, "the location %s", wrong);
 	came = s3_get(ask->aws, ask->via, &get, &answer, reason);
+	text->gone = came == AWS_ABSENT || came == AWS_DENIED;
 	text->retry_after_s = answer.http.retry_after_s;
 	if (came == AWS_UNCHANGED && !ask->last->have_hash) {
 		outcome = source_failed(text, "S3 says it is not modified, which was not asked");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #define FOLDER		"lists"
 #define HASH_DIGITS	(2 * LIST_HASH_LEN)
+#define SETS_TEXT_MAX	65536	/* bytes of NAME.sets: 64 lines of less than 512 */
 #define FROM_MAX	(HASH_DIGITS + ETAG_MAX + 64 + 8)	/* bytes of NAME.from */
 
 /* Names become file names.  The config allows no others; here it is made sure of. */
@@ -28,6 +30,14 @@ static bool
 make_path(char path[static PATH_MAX], const char *state_dir, const char *name, const char *ending)
 {
 	return snprintf(path, PATH_MAX, "%s/" FOLDER "/%s%s", state_dir, name, ending) < PATH_MAX;
+}
+
+static int
+make_folder(char folder[static PATH_MAX], const char *state_dir)
+{
+	if (!make_path(folder, state_dir, "", ""))
+		return -ENAMETOOLONG;
+	return mkdir(folder, 0700) != 0 && errno != EEXIST ? -errno : 0;
 }
 
 static void
@@ -63,11 +73,9 @@ cache_store(const char *state_dir, const char *name, const void *image, size_t s
 
 	if (!name_is_safe(name))
 		return -EINVAL;
-	if (!make_path(folder, state_dir, "", ""))
-		return -ENAMETOOLONG;
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	error = hash_of(image, size, hash);
+	error = make_folder(folder, state_dir);
+	if (error == 0)
+		error = hash_of(image, size, hash);
 	if (error != 0)
 		return error;
 	snprintf(file, sizeof(file), "%s.list", name);
@@ -156,6 +164,44 @@ cache_load(const char *state_dir, const char *name, struct cache_copy *copy, str
 	if (make_path(path, state_dir, name, ".from"))
 		load_from(path, copy);
 	return 0;
+}
+
+int
+cache_sets_store(const char *state_dir, const char *name, const char *text, size_t size)
+{
+	char folder[PATH_MAX], file[LIST_NAME_MAX + 8];
+	int error = name_is_safe(name) ? make_folder(folder, state_dir) : -EINVAL;
+
+	if (error != 0)
+		return error;
+	snprintf(file, sizeof(file), "%s.sets", name);
+	return durable_replace(folder, file, text, size);
+}
+
+int
+cache_sets_load(const char *state_dir, const char *name, char **text)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd, error = 0;
+
+	*text = NULL;
+	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".sets"))
+		return -EINVAL;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*text = malloc(SETS_TEXT_MAX);
+	n = *text != NULL ? read(fd, *text, SETS_TEXT_MAX - 1) : -1;
+	if (n < 0) {
+		error = *text == NULL ? -ENOMEM : -errno;
+		free(*text);
+		*text = NULL;
+	} else {
+		(*text)[n] = '\0';
+	}
+	close(fd);
+	return error;
 }
 
 int

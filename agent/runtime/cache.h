@@ -28,6 +28,11 @@ int cache_store(const char *state_dir, const char *name, const void *image, size
 int cache_load(const char *state_dir, const char *name, struct cache_copy *copy,
     struct list_error *err);
 
+/* What discovery found, beside the images: NAME.sets, a text.  0 or -errno. */
+int cache_sets_store(const char *state_dir, const char *name, const char *text, size_t size);
+/* 0 and *text (the caller's, with a NUL), -ENOENT, -errno. */
+int cache_sets_load(const char *state_dir, const char *name, char **text);
+
 /* Of a source that is no more.  0 or -errno; nothing there is no error. */
 int cache_forget(const char *state_dir, const char *name);
 

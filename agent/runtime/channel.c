@@ -31,6 +31,7 @@ static const struct {
 	[MSG_GO] = { 0, NO_FD },
 	[MSG_FETCHED] = { sizeof(struct msg_fetched), MAY_FD },
 	[MSG_HOST_FOUND] = { sizeof(struct host_facts), NO_FD },
+	[MSG_DISCOVERED] = { sizeof(struct msg_discovered), NO_FD },
 	[MSG_MODE] = { sizeof(struct msg_mode), NO_FD },
 	[MSG_CHECK] = { sizeof(struct msg_check), NO_FD },
 	[MSG_RECOUNT] = { 0, NO_FD },
@@ -105,7 +106,17 @@ check_texts(uint32_t type, const void *data)
 		TEXT(u.facts.subnet_id), TEXT(u.facts.security_group_id),
 		TEXT(u.facts.security_group), TEXT(u.facts.detector_id),
 	};
-	static const struct text fetch[] = { TEXT(u.fetch.etag), TEXT(u.fetch.last_modified) };
+	static const struct text fetch[] = {
+		TEXT(u.fetch.etag), TEXT(u.fetch.last_modified), TEXT(u.fetch.set.id),
+		TEXT(u.fetch.set.name), TEXT(u.fetch.set.location), TEXT(u.fetch.set.owner),
+		TEXT(u.fetch.set.format),
+	};
+	static const struct text discovered[] = {
+		TEXT(u.discovered.detector), TEXT(u.discovered.reason), TEXT(u.discovered.note),
+		TEXT(u.discovered.set.id), TEXT(u.discovered.set.name),
+		TEXT(u.discovered.set.location), TEXT(u.discovered.set.owner),
+		TEXT(u.discovered.set.format),
+	};
 	static const struct text fetched[] = {
 		TEXT(u.fetched.etag), TEXT(u.fetched.last_modified), TEXT(u.fetched.reason),
 		TEXT(u.fetched.rejects[0]), TEXT(u.fetched.rejects[1]), TEXT(u.fetched.rejects[2]),
@@ -131,6 +142,8 @@ check_texts(uint32_t type, const void *data)
 		return ENDS(fetch);
 	case MSG_FETCHED:
 		return ENDS(fetched);
+	case MSG_DISCOVERED:
+		return ENDS(discovered);
 	case MSG_EVENT:
 		return ENDS(event);
 	case MSG_MODE_DONE:

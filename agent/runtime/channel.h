@@ -19,6 +19,7 @@
 #include "threatlistd/finding.h"
 #include "threatlistd/list.h"
 #include "threatlistd/sighting.h"
+#include "core/threat_set.h"
 #include "runtime/loop.h"
 
 #define CHANNEL_FD		3	/* where a role finds its end */
@@ -39,6 +40,7 @@ enum message_type {
 	/* feed to parent */
 	MSG_FETCHED,		/* struct msg_fetched (+ fd: sealed image of the one source, if new) */
 	MSG_HOST_FOUND,		/* struct host_facts */
+	MSG_DISCOVERED,		/* struct msg_discovered; one a set of GuardDuty's, then the end */
 
 	/* parent to enforcer */
 	MSG_MODE,		/* struct msg_mode: watch, drop, off, panic, resume, purge */
@@ -81,13 +83,17 @@ struct msg_list {
 #define ETAG_MAX	256
 #define FETCH_REASON_MAX	512	/* a hint for an operator has its length */
 
-#define FETCH_NO_SOURCE	UINT32_MAX	/* only ask_facts */
+#define FETCH_NO_SOURCE	UINT32_MAX
 
 struct msg_fetch {
-	uint32_t source;	/* index in the config, or FETCH_NO_SOURCE */
+	uint32_t source;	/* comes back in the answer; FETCH_NO_SOURCE: none is asked */
+	uint32_t conf;		/* index of the source in the config */
 	uint32_t ask_facts;	/* non-zero: ask IMDS for host facts */
 	uint8_t have_hash;	/* hash is that of the image in force */
-	uint8_t pad[7];
+	uint8_t discover;	/* not a list: which sets GuardDuty uses */
+	uint8_t has_set;	/* set is the list, conf the source that discovered it */
+	uint8_t pad;
+	struct threat_set set;
 	uint8_t hash[LIST_HASH_LEN];
 	char etag[ETAG_MAX];	/* as the source gave it last; empty: none */
 	char last_modified[64];
@@ -104,7 +110,8 @@ enum fetch_outcome {
 struct msg_fetched {
 	uint32_t source;
 	uint8_t outcome;	/* enum fetch_outcome */
-	uint8_t pad[3];
+	uint8_t gone;		/* not there or refused: GuardDuty may name another place now */
+	uint8_t pad[2];
 	uint64_t bytes, lines, entries, rejected, notes;
 	uint32_t took_ms;
 	uint32_t retry_after_s;	/* 0: none */
@@ -112,6 +119,21 @@ struct msg_fetched {
 	char last_modified[64];
 	char reason[FETCH_REASON_MAX];
 	char rejects[FETCH_REJECTS][160];	/* "LINE: REASON: TEXT", empty: none */
+};
+
+struct msg_discovered {
+	uint32_t source;	/* as in msg_fetch */
+	uint8_t end;		/* there are no more; set is zero */
+	/* with end: */
+	uint8_t listed;		/* what is not in failed was read whole */
+	uint8_t failed;		/* 1u << enum set_kind */
+	uint8_t pad;
+	uint32_t sets;		/* how many came before */
+	uint32_t retry_after_s;	/* 0: none */
+	char detector[64];
+	char reason[FETCH_REASON_MAX], note[FETCH_REASON_MAX];
+	/* without: */
+	struct threat_set set;
 };
 
 enum mode_order {
@@ -251,6 +273,7 @@ struct message {
 		struct msg_list list;
 		struct msg_fetch fetch;
 		struct msg_fetched fetched;
+		struct msg_discovered discovered;
 		struct msg_mode mode;
 		struct msg_mode_done mode_done;
 		struct msg_applied applied;

@@ -369,6 +369,8 @@ check_source(struct builder *builder, const struct met *met)
 	struct s3_location location;
 	const char *wrong;
 
+	if (source->type == SOURCE_GUARDDUTY)
+		return 0;
 	if (source->type == SOURCE_S3) {
 		wrong = s3_location_parse(&location, source->location);
 		return wrong == NULL ? 0 : wrong_at(builder, at, "the location of type s3 %s: "

@@ -25,7 +25,7 @@
 #define CONF_SINKS_MAX		16
 #define CONF_ADMIN_MAX		256
 
-enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3 };
+enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3, SOURCE_GUARDDUTY };
 enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE };
 enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
 enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
@@ -35,7 +35,7 @@ enum sink_format { SINK_FORMAT_GUARDDUTY };
 struct conf_source {
 	char *name;
 	enum source_type type;
-	char *location;
+	char *location;			/* NULL: guardduty */
 	enum list_format format;
 	uint8_t role;			/* enum list_role */
 	uint8_t action;			/* enum list_action */
@@ -45,6 +45,9 @@ struct conf_source {
 	char *ca_file;
 	uint64_t max_bytes;
 	struct gates gates;		/* [enforce] ones where not given */
+	/* guardduty: no location, format and role of its own */
+	char *detector;			/* NULL: the account's only one */
+	bool trusted, entities;		/* trusted IP lists, entity sets as well */
 };
 
 struct conf_sink {

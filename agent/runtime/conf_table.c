@@ -12,6 +12,7 @@
 #define GIB	(1024 * MIB)
 
 #define WORD_LONGEST		127	/* FACT_MAX without its NUL */
+#define DETECTOR_LONGEST	63	/* bytes; GuardDuty's have 32 */
 #define INTERFACE_LONGEST	15	/* IFNAMSIZ without its NUL */
 #define BUS_LONGEST		512	/* of PutEvents: an ARN and a name of 256 */
 #define LIST_BYTES_MOST		(256 * MIB)	/* the feed's address space holds it twice */
@@ -32,7 +33,8 @@ static const struct conf_choice methods[] = {
 	{ "off", METHOD_OFF }, { NULL, 0 }
 };
 static const struct conf_choice source_types[] = {
-	{ "file", SOURCE_FILE }, { "https", SOURCE_HTTPS }, { "s3", SOURCE_S3 }, { NULL, 0 }
+	{ "file", SOURCE_FILE }, { "https", SOURCE_HTTPS }, { "s3", SOURCE_S3 },
+	{ "guardduty", SOURCE_GUARDDUTY }, { NULL, 0 }
 };
 static const struct conf_choice list_formats[] = {
 	{ "auto", FORMAT_AUTO }, { "txt", FORMAT_TXT }, { "stix", FORMAT_STIX },
@@ -127,31 +129,39 @@ static const struct conf_key capture_keys[] = {
 
 #define IS_HTTPS	(1u << SOURCE_HTTPS)
 #define IS_S3		(1u << SOURCE_S3)
+#define IS_GUARDDUTY	(1u << SOURCE_GUARDDUTY)
+#define IS_ONE_LIST	((1u << SOURCE_FILE) | IS_HTTPS | IS_S3)
 
 static const struct conf_key source_keys[] = {
 	{ .name = "type", .kind = KIND_CHOICE, MEMBER(conf_source, type),
 	  .choices = source_types, .required = true },
 	{ .name = "location", .kind = KIND_LOCATION, MEMBER(conf_source, location),
-	  .required = true },
+	  .types = IS_ONE_LIST, .required = true },
 	{ .name = "format", .kind = KIND_CHOICE, MEMBER(conf_source, format),
-	  .preset = "auto", .choices = list_formats },
+	  .preset = "auto", .choices = list_formats, .types = IS_ONE_LIST },
 	{ .name = "role", .kind = KIND_CHOICE, MEMBER(conf_source, role),
-	  .preset = "threat", .choices = roles },
+	  .preset = "threat", .choices = roles, .types = IS_ONE_LIST },
 	{ .name = "action", .kind = KIND_CHOICE, MEMBER(conf_source, action),
 	  .preset = "drop", .choices = actions },
 	{ .name = "refresh", .kind = KIND_DURATION, MEMBER(conf_source, refresh_ms),
 	  FROM(agent.refresh_ms), .low = SECOND, .high = 7 * DAY },
 	{ .name = "region", .kind = KIND_WORD, MEMBER(conf_source, region),
-	  .high = WORD_LONGEST, .types = IS_S3 },
+	  .high = WORD_LONGEST, .types = IS_S3 | IS_GUARDDUTY },
 	{ .name = "expected_owner", .kind = KIND_ACCOUNT, MEMBER(conf_source, expected_owner),
 	  .types = IS_S3 },
 	{ .name = "ca_file", .kind = KIND_PATH, MEMBER(conf_source, ca_file),
-	  FROM(agent.ca_file), .types = IS_HTTPS | IS_S3 },
+	  FROM(agent.ca_file), .types = IS_HTTPS | IS_S3 | IS_GUARDDUTY },
 	{ .name = "max_bytes", .kind = KIND_SIZE, MEMBER(conf_source, max_bytes),
 	  .preset = "35M", .low = KIB, .high = LIST_BYTES_MOST },
 #define GATE_DEFAULT(text, member)	FROM(enforce.gates.member)
 	GATE_KEYS(conf_source, gates),
 #undef GATE_DEFAULT
+	{ .name = "detector", .kind = KIND_AUTO_WORD, MEMBER(conf_source, detector),
+	  .preset = "auto", .high = DETECTOR_LONGEST, .types = IS_GUARDDUTY },
+	{ .name = "trusted", .kind = KIND_CHOICE, MEMBER(conf_source, trusted),
+	  .preset = "yes", .choices = yes_no, .types = IS_GUARDDUTY },
+	{ .name = "entities", .kind = KIND_CHOICE, MEMBER(conf_source, entities),
+	  .preset = "yes", .choices = yes_no, .types = IS_GUARDDUTY },
 };
 
 #define IS_HTTP	(1u << SINK_HTTP)

@@ -23,7 +23,7 @@ enum control_kind {
 	CONTROL_SHOW,		/* JSON object; text: id */
 	CONTROL_CHECK,		/* JSON object; text: address */
 	/* operators: uid 0 and [agent] admin_group */
-	CONTROL_REFRESH,	/* text: source, empty for all */
+	CONTROL_REFRESH,	/* text: source, empty for all; flag DISCOVER */
 	CONTROL_ACCEPT,		/* text: source */
 	CONTROL_ENFORCE,	/* text: drop, watch; number: seconds to confirm in, 0: for good */
 	CONTROL_PANIC,
@@ -34,6 +34,7 @@ enum control_kind {
 };
 
 #define CONTROL_UNDELIVERED	(1u << 0)
+#define CONTROL_DISCOVER	(1u << 1)
 
 #define CONTROL_CONFIRM_MAX	86400	/* seconds */
 

@@ -159,9 +159,12 @@ class Agent:
                                f"host_id = i-0123456789abcdef0\nscope = any\n{agent}\n"
                                f"[enforce]\n{enforce}\n[capture]\n{capture}\n{sources}\n{sinks}\n{more}")
 
-    def start(self, wait=True):
+    def start(self, wait=True, env=None):
+        """env: variables of its own; none of the machine's that lead an AWS client anywhere are passed on."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.lower().endswith("_proxy")}
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.lab.start(self.lab.agent, BUILD / "threatlistd", "-c", self.config, log=log)
+            self.process = self.lab.start(self.lab.agent, BUILD / "threatlistd", "-c", self.config, log=log,
+                                          env={**clean, **(env or {})})
         if wait:
             assert until(self.ready), self.log()
         return self

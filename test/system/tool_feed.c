@@ -85,6 +85,31 @@ print_fetched(const struct msg_fetched *fetched, int fd)
 }
 
 static void
+print_discovered(const struct msg_discovered *discovered)
+{
+	const struct threat_set *set = &discovered->set;
+	cJSON *object = cJSON_CreateObject();
+
+	if (discovered->end) {
+		cJSON_AddBoolToObject(object, "listed", discovered->listed);
+		cJSON_AddNumberToObject(object, "failed", discovered->failed);
+		cJSON_AddNumberToObject(object, "sets", discovered->sets);
+		cJSON_AddStringToObject(object, "detector", discovered->detector);
+		cJSON_AddStringToObject(object, "reason", discovered->reason);
+		cJSON_AddStringToObject(object, "note", discovered->note);
+	} else {
+		cJSON_AddStringToObject(object, "id", set->id);
+		cJSON_AddStringToObject(object, "kind", set_kind_text(set->kind));
+		cJSON_AddNumberToObject(object, "state", set->state);
+		cJSON_AddStringToObject(object, "name", set->name);
+		cJSON_AddStringToObject(object, "format", set->format);
+		cJSON_AddStringToObject(object, "location", set->location);
+		cJSON_AddStringToObject(object, "owner", set->owner);
+	}
+	print(object);
+}
+
+static void
 print_facts(const struct host_facts *facts)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -120,6 +145,8 @@ on_message(const struct message *message, int *fd, void *arg)
 {
 	if (message->type == MSG_FETCHED)
 		print_fetched(&message->u.fetched, *fd);
+	else if (message->type == MSG_DISCOVERED)
+		print_discovered(&message->u.discovered);
 	else if (message->type == MSG_HOST_FOUND)
 		print_facts(&message->u.facts);
 }
@@ -186,7 +213,8 @@ ask(struct channel *channel, const struct conf *conf, const struct msg_fetch *ab
 	size_t i;
 
 	for (i = 0; i < conf->nsources; i++) {
-		message.u.fetch.source = (uint32_t)i;
+		message.u.fetch.source = message.u.fetch.conf = (uint32_t)i;
+		message.u.fetch.discover = conf->sources[i].type == SOURCE_GUARDDUTY;
 		channel_send(channel, &message, -1);
 	}
 	if (conf->nsources == 0) {

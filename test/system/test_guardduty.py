@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole agent against the stand-in AWS: GuardDuty's lists become sources, come and go, and outlive failures."""
+
+import datetime
+import json
+import pathlib
+import signal
+import sys
+
+import pytest
+
+from lab import INNOCENT, INNOCENT6, LISTED, LISTED6, Agent, until
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "aws"))
+from client import Standin  # noqa: E402
+
+SOURCE = "[source guardduty]\ntype = guardduty\n"
+
+
+@pytest.fixture
+def aws(lab):
+    with Standin(lab.work / "aws", netns=lab.agent) as standin:
+        yield standin
+
+
+@pytest.fixture
+def host(lab, aws):
+    """An agent whose lists come from GuardDuty."""
+    one = Agent(lab)
+    one.configure(agent="refresh = 1h", sources=SOURCE)
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.process.kill()
+
+
+def start(host, aws, wait=True):
+    return host.start(wait=wait, env=aws.environment())
+
+
+def sources(host):
+    return {source["name"]: source for source in host.status()["sources"]}
+
+
+def state(host, name, wanted):
+    """The source when it is in this state."""
+    return until(lambda: (s := sources(host).get(name)) and s["state"] == wanted and s)
+
+
+def seconds(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def discover(host):
+    before = host.log().count("GuardDuty asked")
+    done = host.ctl("refresh", "--discover", "guardduty")
+    assert done.returncode == 0, done.stderr
+    assert until(lambda: host.log().count("GuardDuty asked") > before), host.log()
+
+
+def test_example_threat_list_is_enforced_under_its_own_name(lab, aws, host):
+    aws.threat_list("Example-Threat-List", f"{LISTED}\n")
+    aws.threat_list("second", f"{LISTED6}\n", bucket="far.away", location="https://far.away.s3.amazonaws.com/second.txt")
+    aws.bucket(name="far.away", region="eu-central-1")
+    aws.threat_list("trusted-ips", f"{INNOCENT}\n", kind="ipset")
+    aws.threat_list("entities", f"{INNOCENT}\n{INNOCENT6}\n", kind="threatentityset")
+    start(host, aws)
+    assert until(lambda: len(sources(host)) == 5 and all(s["state"] == "ok" for s in sources(host).values())), \
+        host.status()
+    assert not lab.ping(lab.agent, LISTED) and not lab.ping(lab.agent, LISTED6)
+    assert not lab.ping(lab.agent, INNOCENT6) and lab.ping(lab.agent, INNOCENT)
+    now = sources(host)
+    assert now["guardduty"]["sets"] == 4 and now["guardduty"]["type"] == "guardduty"
+    assert now["Example-Threat-List"]["from"] == "guardduty" and now["trusted-ips"]["role"] == "trusted"
+    assert "Example-Threat-List" in host.ctl("lists").stdout
+    found = until(lambda: host.found(LISTED, "OUTBOUND"), 5)
+    assert found["service"]["additionalInfo"]["threatlistd"]["lists"] == ["Example-Threat-List"]
+    assert not aws.violations()
+    log = host.log()
+    assert log.count("environment AWS_CA_BUNDLE=") == 1 and "AWS region=us-west-2" in log
+    assert 'AWS credentials from=' in log and "role=" in log
+
+
+def test_sets_come_and_go_as_guardduty_says(lab, aws, host):
+    first = aws.threat_list("first", f"{LISTED}\n")
+    second = aws.threat_list("second", f"{INNOCENT}\n", status="INACTIVE")
+    start(host, aws)
+    assert state(host, "first", "ok") and "second" not in sources(host)
+    assert lab.ping(lab.agent, INNOCENT)
+    aws.update_set(id=second, status="ACTIVE")
+    discover(host)
+    assert state(host, "second", "ok")
+    assert until(lambda: lab.in_set("hosts4", INNOCENT)) and lab.in_set("hosts4", LISTED)
+    # while it is activated again its last good copy stays, and nothing is fetched
+    aws.update_set(id=second, status="ACTIVATING")
+    aws.remove_set(id=first)
+    discover(host)
+    assert until(lambda: "first" not in sources(host))
+    assert until(lambda: not lab.in_set("hosts4", LISTED)) and lab.in_set("hosts4", INNOCENT)
+    assert not (host.dir / "state/lists/first.list").exists()
+    gone = until(lambda: host.found(event="list-changed"))
+    assert gone["service"]["additionalInfo"]["threatlistd"]["event"]["source"] in ("first", "second")
+    aws.update_set(id=second, status="ERROR", errorDetails="the object is no list")
+    discover(host)
+    assert until(lambda: "second" not in sources(host)) and until(lambda: not lab.in_set("hosts4", INNOCENT))
+    assert any("GuardDuty cannot use threat intel set second: the object is no list" in warning
+               for warning in host.status()["warnings"])
+    assert not aws.violations()
+
+
+def test_lists_are_in_force_before_the_network_is(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    aws.threat_list("friends", f"{INNOCENT}\n", kind="ipset")
+    aws.threat_list("more", f"{INNOCENT}\n{INNOCENT6}\n")
+    start(host, aws)
+    assert state(host, "first", "ok") and state(host, "friends", "ok") and state(host, "more", "ok")
+    host.stop()
+    lab.nft("delete", "table", "inet", "threatlistd", check=False)
+    aws.fault("guardduty", "hang", times=-1, seconds=60)
+    aws.fault("s3", "hang", times=-1, seconds=60)
+    start(host, aws)
+    assert not lab.ping(lab.agent, LISTED) and not lab.ping(lab.agent, INNOCENT6) and lab.ping(lab.agent, INNOCENT)
+    now = sources(host)
+    assert set(now) == {"guardduty", "first", "friends", "more"}
+    assert now["friends"]["role"] == "trusted" and now["first"]["entries"] == 1
+    aws.clear_faults()
+
+
+def test_one_of_six_that_fails_leaves_the_others(lab, aws, host):
+    for number in range(6):
+        aws.threat_list(f"list-{number}", f"203.0.113.{100 + number}\n")
+    aws.access(bucket="guardduty-example", key="list-3.txt", access="denied")
+    start(host, aws)
+    failing = state(host, "list-3", "failing")
+    assert failing, host.log()
+    assert "allow s3:GetObject on arn:aws:s3:::guardduty-example/list-3.txt" in failing["error"]
+    assert "administrator account's" in failing["error"] and "bucket policy" in failing["error"]
+    assert until(lambda: all(lab.in_set("hosts4", f"203.0.113.{100 + number}") for number in (0, 1, 2, 4, 5)))
+    assert not lab.in_set("hosts4", "203.0.113.103")
+    assert host.ctl("status", "--check").returncode == 1
+    aws.access(bucket="guardduty-example", key="list-3.txt", access="allowed")
+    assert until(lambda: lab.in_set("hosts4", "203.0.113.103"), 20), host.log()
+    assert state(host, "list-3", "ok") and host.ctl("status", "--check").returncode == 0, host.status()
+
+
+@pytest.mark.parametrize("kind, about, words", [
+    ("throttle", {}, "429"),
+    ("error", {"status": 403, "code": "AccessDeniedException", "message": "no"}, "allow guardduty:ListDetectors"),
+    ("error", {"status": 403, "code": "ExpiredTokenException", "message": "expired"}, "ExpiredToken"),
+    ("answer", {"status": 200, "body": "{}"}, "not one of GuardDuty's"),
+    ("answer", {"status": 200, "body": '{"detectorIds":[]}'}, "no detector in region us-west-2"),
+    ("close", {}, "guardduty us-west-2"),
+])
+def test_discovery_that_fails_keeps_yesterdays_lists(lab, aws, host, kind, about, words):
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    aws.fault("guardduty", kind, times=-1, **about)
+    host.ctl("refresh", "--discover", "guardduty")
+    failing = state(host, "guardduty", "failing")
+    assert failing and words in failing["error"], failing
+    assert state(host, "first", "ok") and lab.in_set("hosts4", LISTED)
+    aws.clear_faults()
+    assert until(lambda: sources(host)["guardduty"]["state"] == "ok", 30), host.log()
+
+
+def test_kind_that_cannot_be_read_keeps_its_own(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    aws.threat_list("entities", f"{INNOCENT}\n", kind="threatentityset")
+    start(host, aws)
+    assert state(host, "entities", "ok")
+    aws.fault("guardduty", "error", operation="ListThreatEntitySets", times=-1, status=403,
+              code="AccessDeniedException", message="no")
+    aws.threat_list("third", f"{LISTED6}\n")
+    host.ctl("refresh", "--discover")
+    assert state(host, "third", "ok") and lab.in_set("hosts4", INNOCENT)
+    assert "allow guardduty:ListThreatEntitySets" in sources(host)["guardduty"]["error"]
+
+
+@pytest.mark.parametrize("misbehave, words", [("repeat", "same page"), ("endless", "more than 8 pages")])
+def test_pages_without_end_end(lab, aws, host, misbehave, words):
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    aws.paging(size=1, misbehave=misbehave)
+    aws.forget()
+    host.ctl("refresh", "--discover", "guardduty")
+    failing = state(host, "guardduty", "failing")
+    assert failing and words in failing["error"], failing
+    assert lab.in_set("hosts4", LISTED) and len(aws.calls("guardduty")) < 60
+
+
+def test_more_than_a_page_is_read(lab, aws, host):
+    aws.paging(size=2)
+    for number in range(5):
+        aws.threat_list(f"list-{number}", f"203.0.113.{100 + number}\n")
+    start(host, aws)
+    assert until(lambda: all(lab.in_set("hosts4", f"203.0.113.{100 + number}") for number in range(5))), host.log()
+    assert not aws.violations()
+
+
+def test_object_that_is_gone_asks_guardduty_again(lab, aws, host):
+    first = aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    aws.remove_object(bucket="guardduty-example", key="first.txt")
+    aws.object(bucket="guardduty-example", key="moved.txt", text=f"{LISTED}\n{INNOCENT}\n")
+    aws.update_set(id=first, location="s3://guardduty-example/moved.txt")
+    host.ctl("refresh", "first")
+    assert state(host, "first", "failing") and lab.in_set("hosts4", LISTED)
+    now = sources(host)
+    assert seconds(now["guardduty"]["next"]) - seconds(now["first"]["lastTry"]) < 70  # not in six hours
+    discover(host)
+    assert until(lambda: lab.in_set("hosts4", INNOCENT)) and state(host, "first", "ok")
+
+
+def test_reload_and_names(lab, aws, host):
+    aws.threat_list("taken", f"{LISTED}\n")
+    aws.threat_list("plain name", f"{LISTED6}\n", kind="ipset")
+    host.configure(agent="refresh = 1h", sources=f"[source taken]\ntype = file\nlocation = {host.list}\n" + SOURCE)
+    start(host, aws)
+    assert until(lambda: len(sources(host)) == 4 and all(s["state"] == "ok" for s in sources(host).values()))
+    names = set(sources(host))
+    assert "plain-name" in names and any(name.startswith("taken-") for name in names)
+    host.configure(agent="refresh = 1h", sources=SOURCE + "trusted = no\n")
+    host.process.send_signal(signal.SIGHUP)
+    assert until(lambda: len(sources(host)) == 2), host.status()
+    assert until(lambda: (words := host.check(LISTED)) and words[1] == "listed" and words[5] == "yes"), host.log()
+    host.configure(agent="refresh = 1h")
+    host.process.send_signal(signal.SIGHUP)
+    assert until(lambda: set(sources(host)) == {"test"})
+
+
+def test_entries_over_the_quota_are_a_warning(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    aws.threat_list("many", "".join(f"10.1.{n // 256}.{n % 256}\n" for n in range(2001)), kind="ipset")
+    start(host, aws)
+    assert state(host, "many", "ok")["entries"] == 2001
+    assert any("2001 entries" in warning and "at most 2000" in warning for warning in host.status()["warnings"])
+
+
+def test_no_secret_is_told(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    told = host.log() + json.dumps(host.status())
+    assert "Signature=" not in told and "SecretAccessKey" not in told and "IQoJ" not in told
