@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# threatlistd: all check check-aws check-system sigv4-vectors bench fuzz lint install clean
+# threatlistd: all check check-aws check-system soak sigv4-vectors bench fuzz lint install clean
 # VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
@@ -105,6 +105,10 @@ check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system
 check-system: all $(TOOLS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/system
 
+# Root, minutes: hundreds of updates under floods, what a naive order would let through, every fault everywhere.
+soak: all $(TOOLS)
+	$(Q)SOAK=1 B=$(B) $(PYTHON) -m pytest -q -s -p no:cacheprovider test/system/test_gap.py test/system/test_faults.py
+
 FUZZ_TIME ?= 60
 fuzz:
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz $(patsubst %.c,$(O)-fuzz/%,$(FUZZERS))
@@ -127,5 +131,5 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all check check-aws check-system sigv4-vectors fuzz bench lint install clean
+.PHONY: all check check-aws check-system soak sigv4-vectors fuzz bench lint install clean
 .SECONDARY:

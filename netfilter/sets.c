@@ -24,7 +24,7 @@
 
 static const struct set_info sets[SET_TURNS] = {
 	{ { "hosts4", "hosts4_b" }, 4, false, "listed IPv4 hosts, whatever the action" },
-	{ { "hosts6", "hosts6_b" }, 16, false, "listed IPv6 hosts, whatever the action" },
+	{ { "hosts6", "hosts6_b" }, 16, false, "listed IPv6 hosts, asked when top6 says so" },
 	{ { "nets4_a", "nets4_b" }, 4, true, "listed IPv4 prefixes, asked when top4 says so" },
 	{ { "nets6_a", "nets6_b" }, 16, true, "listed IPv6 prefixes, asked when top6 says so" },
 	{ { "watch4", "watch4_b" }, 4, false, "listed IPv4 hosts that are only watched" },
@@ -46,7 +46,7 @@ static const struct set_info sets[SET_TURNS] = {
 	{ { "protectnet6_a", "protectnet6_b" }, 16, true,
 	    "never cut off: loopback, link-local, [enforce] admin" },
 	{ { "top4", "top4_b" }, 4, false, "first 16 bits of all listed IPv4 prefixes" },
-	{ { "top6", "top6_b" }, 16, false, "first 32 bits of all listed IPv6 prefixes" },
+	{ { "top6", "top6_b" }, 16, false, "first 32 bits of all listed IPv6 addresses" },
 };
 
 static const char *const fixtures[FIXTURE_END] = {

@@ -151,23 +151,7 @@ choose_small(const struct view *view)
 	return limit;
 }
 
-static int
-add_hosts(const struct view *view, enum set_class class, const struct span *span)
-{
-	struct difference *hosts = &view->split->sets[set_of(class, SHAPE_HOSTS, view->family)];
-	struct number host;
-	uint8_t key[KEY_MAX];
-	int error;
-
-	for (host = span->first;; host = number_next(host)) {
-		number_put(host, view->family, key);
-		error = difference_add(hosts, key, NULL);
-		if (error != 0 || number_equal(host, span->last))
-			return error;
-	}
-}
-
-/* What the prefilter of the family's listed prefixes must know of one of them. */
+/* What the family's prefilter must know of listed addresses behind it. */
 static int
 add_top(struct view *view, const struct span *span)
 {
@@ -191,6 +175,26 @@ add_top(struct view *view, const struct span *span)
 		view->next_top = value + 1;
 	}
 	return error;
+}
+
+static int
+add_hosts(struct view *view, enum set_class class, const struct span *span)
+{
+	struct difference *hosts = &view->split->sets[set_of(class, SHAPE_HOSTS, view->family)];
+	struct number host;
+	uint8_t key[KEY_MAX];
+	int error = 0;
+
+	if (class == CLASS_LISTED && view->family == FAMILY_V6)
+		error = add_top(view, span);
+	if (error != 0)
+		return error;
+	for (host = span->first;; host = number_next(host)) {
+		number_put(host, view->family, key);
+		error = difference_add(hosts, key, NULL);
+		if (error != 0 || number_equal(host, span->last))
+			return error;
+	}
 }
 
 static int

@@ -43,9 +43,11 @@ static const struct {
 	{ "prerouting", NF_INET_PRE_ROUTING, "whatever comes in: is its source listed?" },
 	{ "output", NF_INET_LOCAL_OUT, "whatever this host sends: is its destination listed?" },
 	{ "forward", NF_INET_FORWARD, "containers and guests: is the destination listed?" },
+	{ "in_top6", -1, "from an IPv6 network with listed addresses: is the source listed?" },
 	{ "in_hit", -1, "from a listed address" },
 	{ "in_first", -1, "the same for the first time, or there was no room to remember it" },
 	{ "in_judge", -1, "from a listed address, accounted for: exceptions, then the verdict" },
+	{ "out_top6", -1, "to an IPv6 network with listed addresses: is the destination listed?" },
 	{ "out_hit", -1, "to a listed address" },
 	{ "out_first", -1, "the same for the first time, or there was no room to remember it" },
 	{ "out_judge", -1, "to a listed address, accounted for: exceptions, then the verdict" },
@@ -67,21 +69,21 @@ static const struct { const char *name, *comment; } counters[COUNTER_END] = {
 struct direction {
 	enum rule_side side;
 	enum set_fixture seen[FAMILY_END];
-	const char *hit, *first, *judge;	/* chains */
+	const char *top6, *hit, *first, *judge;	/* chains */
 	const char *log_first, *log_sample;	/* prefixes */
 };
 
 static const struct direction inward = {
 	.side = SIDE_SOURCE,
 	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
-	.hit = "in_hit", .first = "in_first", .judge = "in_judge",
+	.top6 = "in_top6", .hit = "in_hit", .first = "in_first", .judge = "in_judge",
 	.log_first = "tl in first", .log_sample = "tl in",
 };
 
 static const struct direction outward = {
 	.side = SIDE_DESTINATION,
 	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
-	.hit = "out_hit", .first = "out_first", .judge = "out_judge",
+	.top6 = "out_top6", .hit = "out_hit", .first = "out_first", .judge = "out_judge",
 	.log_first = "tl out first", .log_sample = "tl out",
 };
 
@@ -240,36 +242,48 @@ flush_chain(struct batch *batch, const char *name)
 	batch_end(batch, nlh);
 }
 
-/* Hosts first, then prefixes behind their prefilter. */
+/* Hosts first, then prefixes; top is the prefilter of the prefixes, NULL: none. */
 static void
-base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
-    const struct direction *way)
+listed_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
+    const struct direction *way, unsigned int family, const char *top)
 {
+	const struct rule_address remote = { way->side, family };
+	const char *hosts = plan->set[set_of(CLASS_LISTED, SHAPE_HOSTS, family)];
+	const char *nets = plan->set[set_of(CLASS_LISTED, SHAPE_NETS, family)];
 	struct rule rule;
-	unsigned int family;
 
-	for (family = 0; family < FAMILY_END; family++) {
-		const struct rule_address remote = { way->side, family };
-		const char *hosts = plan->set[set_of(CLASS_LISTED, SHAPE_HOSTS, family)];
-		const char *nets = plan->set[set_of(CLASS_LISTED, SHAPE_NETS, family)];
-		const char *top = plan->set[SET_TOP(family)];
-
-		if (hosts != NULL) {
-			rule_begin(&rule, batch, chain);
-			rule_in_set(&rule, remote, hosts);
-			rule_goto(&rule, way->hit);
-			rule_end(&rule, NULL);
-		}
-		if (nets == NULL)
-			continue;
+	if (hosts != NULL) {
+		rule_begin(&rule, batch, chain);
+		rule_in_set(&rule, remote, hosts);
+		rule_goto(&rule, way->hit);
+		rule_end(&rule, NULL);
+	}
+	if (nets != NULL) {
 		rule_begin(&rule, batch, chain);
 		if (top != NULL)
-			rule_top_in_set(&rule, remote,
-			    family == FAMILY_V4 ? TOP_BITS4 : TOP_BITS6, top);
+			rule_top_in_set(&rule, remote, TOP_BITS4, top);
 		rule_in_set(&rule, remote, nets);
 		rule_goto(&rule, way->hit);
 		rule_end(&rule, NULL);
 	}
+}
+
+static void
+base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
+    const struct direction *way)
+{
+	const char *top6 = plan->set[SET_TOP(FAMILY_V6)];
+	struct rule rule;
+
+	listed_rules(batch, plan, chain, way, FAMILY_V4, plan->set[SET_TOP(FAMILY_V4)]);
+	if (top6 == NULL) {
+		listed_rules(batch, plan, chain, way, FAMILY_V6, NULL);
+		return;
+	}
+	rule_begin(&rule, batch, chain);
+	rule_top_in_set(&rule, (struct rule_address){ way->side, FAMILY_V6 }, TOP_BITS6, top6);
+	rule_goto(&rule, way->top6);
+	rule_end(&rule, NULL);
 }
 
 static void
@@ -426,6 +440,8 @@ judge_rules(struct batch *batch, const struct rule_plan *plan, const struct dire
 static void
 direction_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
 {
+	if (plan->set[SET_TOP(FAMILY_V6)] != NULL)
+		listed_rules(batch, plan, way->top6, way, FAMILY_V6, NULL);
 	hit_rules(batch, plan, way);
 	first_rules(batch, plan, way);
 	judge_rules(batch, plan, way);

@@ -10,11 +10,14 @@ for bench in "$B"/test/bench/bench_*; do
 	printf '== %s\n' "$(basename "$bench")"
 	"$bench" || { status=1; echo "FAILED: $bench" >&2; }
 done
-printf '== kernel.py\n'
-if [ "$(id -u)" -eq 0 ] && command -v ipset >/dev/null && command -v nft >/dev/null &&
-	[ -x /usr/bin/time ]; then
-	/usr/bin/python3 "$(dirname "$0")/kernel.py" || { status=1; echo "FAILED: kernel.py" >&2; }
-else
-	echo "skipped: needs root, nft, ipset and time"
-fi
+for bench in kernel packets; do
+	printf '== %s.py\n' "$bench"
+	if [ "$(id -u)" -eq 0 ] && command -v nft >/dev/null && command -v ipset >/dev/null &&
+		command -v iptables >/dev/null && [ -x /usr/bin/time ]; then
+		/usr/bin/python3 "$(dirname "$0")/$bench.py" ||
+			{ status=1; echo "FAILED: $bench.py" >&2; }
+	else
+		echo "skipped: needs root, nft, ipset, iptables and time"
+	fi
+done
 exit $status

@@ -100,9 +100,9 @@ class Net:
 class Engine:
     """tool_enforce in the host's namespace."""
 
-    def __init__(self, net, *prefix):
+    def __init__(self, net, *prefix, tool="tool_enforce"):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", net.host, *prefix, str(BUILD / "test/system/tool_enforce")],
+            ["ip", "netns", "exec", net.host, *prefix, str(BUILD / "test/system" / tool)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, command):
@@ -202,16 +202,17 @@ def entry_range(entry):
 
 
 def in_force(net, version, sets=None):
-    """What the listed sets of a family hold, and that each prefix is found through its prefilter."""
+    """What the listed sets of a family hold, and that all behind the prefilter is found through it."""
     sets = sets or table(net)
     hosts = [element_range(e) for name in (f"hosts{version}", f"hosts{version}_b") for e in sets.get(name, [])]
     nets = [element_range(e) for name in (f"nets{version}_a", f"nets{version}_b") for e in sets.get(name, [])]
     tops = {element_range(e)[0] for name in (f"top{version}", f"top{version}_b") for e in sets.get(name, [])}
     shift = 16 if version == 4 else 96
-    for first, last in nets:
+    behind = nets if version == 4 else nets + hosts
+    for first, last in behind:
         for top in range(first >> shift, (last >> shift) + 1):
-            assert top << shift in tops, f"prefix without prefilter: {ipaddress.ip_address(first)}"
-    assert len(tops) == len({t for f, l in nets for t in range(f >> shift, (l >> shift) + 1)})
+            assert top << shift in tops, f"hidden by the prefilter: {ipaddress.ip_address(first)}"
+    assert len(tops) == len({t for f, l in behind for t in range(f >> shift, (l >> shift) + 1)})
     return merged(hosts + nets)
 
 
