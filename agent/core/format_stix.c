@@ -51,7 +51,7 @@ struct stix {
 	bool any;			/* apply_condition */
 	char condition_text[DELIMITER_MAX];
 	char delimiter[DELIMITER_MAX];
-	char *value;
+	char *value;		/* never NULL */
 	size_t nvalue, room;
 	bool value_long;
 };
@@ -424,8 +424,10 @@ format_read_stix(struct entries *entries, const char *data, size_t size,
 		return error;
 	stix->entries = entries;
 	stix->report = report;
+	stix->room = SHOWN_MAX;
+	stix->value = malloc(stix->room);
 	stix->parser = XML_ParserCreateNS(NULL, NAME_BREAK);
-	if (stix->parser == NULL)
+	if (stix->value == NULL || stix->parser == NULL)
 		goto out;
 	XML_SetUserData(stix->parser, stix);
 	XML_SetElementHandler(stix->parser, on_start, on_end);
@@ -433,8 +435,8 @@ format_read_stix(struct entries *entries, const char *data, size_t size,
 	XML_SetStartDoctypeDeclHandler(stix->parser, on_doctype);
 	error = read_all(stix, data, size);
 	report->lines = line_of(stix);
-	XML_ParserFree(stix->parser);
 out:
+	XML_ParserFree(stix->parser);
 	free(stix->value);
 	free(stix);
 	return error;

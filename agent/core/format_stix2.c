@@ -21,7 +21,8 @@ struct stix2 {
 	struct json_scan scan;
 	struct entries *entries;
 	struct format_report *report;
-	char *pattern;		/* PATTERN_MAX, without JSON's escapes */
+	char *pattern;		/* without JSON's escapes */
+	size_t room;
 	uint32_t line;		/* of the pattern */
 };
 
@@ -57,6 +58,23 @@ take_value(const char *value, size_t len, void *arg)
 	return format_take(stix2->entries, stix2->report, stix2->line, value, len);
 }
 
+/* The pattern of an object without escapes, in stix2->pattern; false: no memory. */
+static bool
+unescape(struct stix2 *stix2, const struct object *object, size_t *len)
+{
+	char *moved;
+
+	if (stix2->pattern == NULL || object->len > stix2->room) {
+		moved = realloc(stix2->pattern, object->len + 1);
+		if (moved == NULL)
+			return false;
+		stix2->pattern = moved;
+		stix2->room = object->len;
+	}
+	*len = json_unescape(stix2->pattern, object->pattern, object->len);
+	return true;
+}
+
 static int
 take_pattern(struct stix2 *stix2, const struct object *object)
 {
@@ -70,7 +88,8 @@ take_pattern(struct stix2 *stix2, const struct object *object)
 		    object->pattern, object->len);
 		return 0;
 	}
-	len = json_unescape(stix2->pattern, object->pattern, object->len);
+	if (!unescape(stix2, object, &len))
+		return -ENOMEM;
 	wrong = stix_pattern_read(&pattern, stix2->pattern, len);
 	if (wrong != NULL) {
 		format_reject(stix2->report, stix2->line, wrong, stix2->pattern, len);
@@ -234,12 +253,9 @@ format_read_stix2(struct entries *entries, const char *data, size_t size,
 	struct stix2 stix2 = {
 		.entries = entries,
 		.report = report,
-		.pattern = malloc(PATTERN_MAX),
 	};
 	int error;
 
-	if (stix2.pattern == NULL)
-		return -ENOMEM;
 	json_scan_init(&stix2.scan, data, size);
 	error = read_value(&stix2, json_scan_next(&stix2.scan), 0);
 	if (error == 0 && !json_scan_done(&stix2.scan))
