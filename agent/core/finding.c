@@ -190,7 +190,9 @@ finding_accept(struct finding *finding, int64_t now_ms)
 	finding->severity = finding_severity(finding->direction, finding->blocked);
 	finding->told_packets = all_packets(finding);
 	finding->told_dropped = all_dropped(finding);
-	finding->updated_ms = now_ms;
+	/* receivers take the later one for the newer, even after the clock was set back */
+	finding->updated_ms = finding->revision > 0 && now_ms < finding->updated_ms ?
+	    finding->updated_ms + 1 : now_ms;
 	finding->revision++;
 	if (finding->active)
 		finding->count++;

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "core/render_asff.h"
 #include "threatlistd/log.h"
 #include "report/backoff.h"
 
+#define NO_ACCOUNT	"000000000000"	/* facts of a host that knows of none */
+#define NO_REGION	"local"
 #define FREEZE_LESS	8	/* times fewer bodies are frozen when there is no room */
 #define SPOOL_RETRY_MS	2000	/* until an outcome is tried to be kept again */
 
@@ -23,6 +26,8 @@ struct delivery {
 	unsigned int n;			/* bodies of those */
 	struct sink_result result;	/* that could not be kept yet; outcome 0: none */
 	unsigned int failures;
+	bool spread;			/* the delay of what waits is over */
+	bool unowned;			/* waits for the account to be known */
 	enum sink_state state;
 	char error[256];
 	struct loop_timer *timer;	/* running: do not try before */
@@ -97,6 +102,24 @@ widen(struct delivery *delivery)
 	delivery->limit = delivery->batch;
 }
 
+static char *
+to_asff(char *native, void *arg)
+{
+	const struct delivery *delivery = arg;
+	const struct host_facts *facts = delivery->conf.facts;
+	const struct conf_sink *sink = delivery->conf.sink.conf;
+	const struct asff_owner owner = {
+		.account = facts->account[0] != '\0' ? facts->account : NO_ACCOUNT,
+		.region = facts->region[0] != '\0' ? facts->region : NO_REGION,
+		.partition = facts->partition[0] != '\0' ? facts->partition : "aws",
+		.product_arn = sink->product_arn, .product_region = sink->region,
+	};
+	char *body = render_asff(native, &owner);
+
+	free(native);
+	return body;
+}
+
 /* A spool that is nearly full may still hold a few bodies more. */
 static int
 freeze(struct delivery *delivery, unsigned int *waiting)
@@ -106,10 +129,46 @@ freeze(struct delivery *delivery, unsigned int *waiting)
 
 	do {
 		error = spool_freeze(delivery->conf.spool, delivery->conf.row, max,
-		    loop_wall_ms(), waiting);
+		    delivery->conf.sink.conf->format == SINK_FORMAT_ASFF ? to_asff : NULL,
+		    delivery, waiting);
 		max /= FREEZE_LESS;
 	} while (error == -ENOSPC && max > 0);
 	return error;
+}
+
+/* Does the service know whose findings these would be? */
+static bool
+has_owner(struct delivery *delivery)
+{
+	const struct host_facts *facts = delivery->conf.facts;
+	bool known = facts->account[0] != '\0' && strcmp(facts->account, NO_ACCOUNT) != 0 &&
+	    facts->region[0] != '\0' && strcmp(facts->region, NO_REGION) != 0;
+
+	if (known && delivery->unowned) {
+		delivery->error[0] = '\0';
+		delivery->state = SINK_IDLE;
+	} else if (!known) {
+		snprintf(delivery->error, sizeof(delivery->error), "account and region are not "
+		    "known yet: on EC2 its metadata service tells them, elsewhere [agent] must");
+		delivery->state = SINK_RETRYING;
+	}
+	delivery->unowned = !known;
+	return known;
+}
+
+/* Many hosts see the same thing at once: each waits a while of its own before it tells. */
+static bool
+is_spread(struct delivery *delivery)
+{
+	int64_t spread_ms = delivery->conf.sink.conf->spread_ms;
+
+	if (spread_ms == 0 || delivery->spread ||
+	    !spool_has_more(delivery->conf.spool, delivery->conf.row))
+		return true;
+	delivery->spread = true;
+	loop_timer_start(delivery->conf.loop, delivery->timer,
+	    (int64_t)(random_number() % (uint64_t)spread_ms));
+	return false;
 }
 
 void
@@ -121,12 +180,17 @@ delivery_kick(struct delivery *delivery)
 
 	if (delivery->first != 0 || loop_timer_running(delivery->timer))
 		return;
+	if (delivery->kind->owned && !has_owner(delivery))
+		return;
+	if (!is_spread(delivery))
+		return;
 	error = freeze(delivery, &waiting);
 	if (error == 0 && waiting > 0)
 		error = spool_waiting(delivery->conf.spool, delivery->conf.row, delivery->limit,
 		    delivery->kind->batch_bytes, delivery->kind->gaps, &bodies, &n);
 	if (error != 0 || n == 0) {
 		spool_bodies_free(bodies, n);
+		delivery->spread = false;
 		if (error != 0)
 			delivery->conf.failed(error, delivery->conf.arg);
 		else if (delivery->failures == 0)

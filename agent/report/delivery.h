@@ -24,6 +24,7 @@ struct delivery_conf {
 	struct spool *spool;
 	int64_t row;			/* of the sink in the spool */
 	struct sink_setting sink;
+	const struct host_facts *facts;	/* as they are when a body is frozen; borrowed */
 	delivery_failed_fn *failed;
 	void *arg;
 };

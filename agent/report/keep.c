@@ -141,6 +141,7 @@ open_sinks(struct keep *keep)
 	const struct conf *conf = keep->conf.conf;
 	struct delivery_conf delivery = {
 		.loop = keep->conf.loop, .spool = keep->spool, .failed = on_failed, .arg = keep,
+		.facts = &keep->facts,
 		.sink = { .ca_file = conf->agent.ca_file, .proxy = conf->agent.proxy,
 		    .host_id = keep->facts.host_id, .spool_id = spool_id(keep->spool),
 		    .aws = keep->aws },

@@ -41,6 +41,8 @@ sink_kind_of(enum sink_type type)
 		return &sink_file;
 	case SINK_EVENTBRIDGE:
 		return &sink_eventbridge;
+	case SINK_SECURITYHUB:
+		return &sink_securityhub;
 	default:
 		return &sink_stdout;
 	}
@@ -49,7 +51,7 @@ sink_kind_of(enum sink_type type)
 bool
 sink_is_aws(enum sink_type type)
 {
-	return type == SINK_EVENTBRIDGE;
+	return type == SINK_EVENTBRIDGE || type == SINK_SECURITYHUB;
 }
 
 bool

@@ -61,12 +61,13 @@ struct sink_kind {
 	unsigned int batch;		/* bodies at once; 0: as configured */
 	size_t batch_bytes;		/* of them together; one is always given */
 	bool gaps;			/* a batch may miss sequences that are done with */
+	bool owned;			/* bodies name the account: frozen when it is known */
 	void *(*open)(const struct sink_setting *setting);	/* NULL: no memory */
 	void (*deliver)(void *state, const struct spool_body *bodies, unsigned int n,
 	    struct sink_result *result);
 	void (*close)(void *state);
 };
-extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge;
+extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge, sink_securityhub;
 const struct sink_kind *sink_kind_of(enum sink_type type);
 bool sink_is_aws(enum sink_type type);
 

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OFF_MS	INT64_C(900000)	/* between tries of a service that is not switched on */
-
 bool
 sink_aws_open(struct sink_aws *way, const struct sink_setting *setting)
 {
@@ -77,7 +75,7 @@ judge(enum aws_outcome outcome, const struct aws_answer *answer, struct sink_res
 		break;
 	case AWS_DENIED:
 		if (strncmp(answer->refusal.code, "InvalidAccess", 13) == 0)
-			result->retry_after_ms = OFF_MS;
+			result->retry_after_ms = SINK_AWS_OFF_MS;
 		break;
 	case AWS_REFUSED:
 		if (answer->http.status == 413)
@@ -120,4 +118,12 @@ sink_aws_end(struct sink_result *result)
 	for (i = 0; i < result->nparts && told->outcome != OUTCOME_AGAIN; i++)
 		told = &result->parts[i];
 	snprintf(result->error, sizeof(result->error), "%s", told->error);
+}
+
+const char *
+sink_aws_text(const cJSON *object, const char *name)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+	return text != NULL ? text : "";
 }

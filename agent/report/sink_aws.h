@@ -3,8 +3,11 @@
 #ifndef REPORT_SINK_AWS_H
 #define REPORT_SINK_AWS_H
 
+#include <cjson/cJSON.h>
+
 #include "report/sink.h"
 
+#define SINK_AWS_OFF_MS		INT64_C(900000)	/* between tries of a service that is switched off */
 #define SINK_AWS_ANSWER_BYTES	(1u << 20)	/* one refusal for each body, with a long sentence */
 
 /* The way of one sink's thread to the service. */
@@ -31,5 +34,8 @@ void sink_aws_again(struct sink_result *result, const char *fmt, ...)
 
 /* After all parts are added: none is acceptance; the first to come again tells the error. */
 void sink_aws_end(struct sink_result *result);
+
+/* A text of a JSON object; empty: there is none. */
+const char *sink_aws_text(const cJSON *object, const char *name);
 
 #endif

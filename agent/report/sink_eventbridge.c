@@ -18,27 +18,19 @@ struct bus {
 	const struct conf_sink *conf;
 };
 
-static const char *
-member(const cJSON *object, const char *name)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	return text != NULL ? text : "";
-}
-
 /* The instance's ARN, where there is an instance. */
 static void
 add_resource(struct json_page *page, cJSON *entry, const cJSON *finding)
 {
 	const cJSON *resource = cJSON_GetObjectItemCaseSensitive(finding, "resource");
-	const char *id = member(cJSON_GetObjectItemCaseSensitive(resource, "instanceDetails"),
+	const char *id = sink_aws_text(cJSON_GetObjectItemCaseSensitive(resource, "instanceDetails"),
 	    "instanceId");
 	char arn[BESIDE_BYTES / 2];
 
-	if (strncmp(id, "i-", 2) != 0 || strcmp(member(finding, "region"), "local") == 0)
+	if (strncmp(id, "i-", 2) != 0 || strcmp(sink_aws_text(finding, "region"), "local") == 0)
 		return;
-	snprintf(arn, sizeof(arn), "arn:%s:ec2:%s:%s:instance/%s", member(finding, "partition"),
-	    member(finding, "region"), member(finding, "accountId"), id);
+	snprintf(arn, sizeof(arn), "arn:%s:ec2:%s:%s:instance/%s", sink_aws_text(finding, "partition"),
+	    sink_aws_text(finding, "region"), sink_aws_text(finding, "accountId"), id);
 	json_push_text(page, json_array(page, entry, "Resources"), arn);
 }
 
@@ -53,7 +45,7 @@ add_entry(struct json_page *page, cJSON *entries, const struct bus *bus,
 	json_text(page, entry, "Source", bus->conf->source);
 	json_text(page, entry, "DetailType", DETAIL_TYPE);
 	json_text(page, entry, "Detail", body->text);
-	if (time_read(member(finding, "updatedAt"), &time_ms))
+	if (time_read(sink_aws_text(finding, "updatedAt"), &time_ms))
 		json_integer(page, entry, "Time", (uint64_t)(time_ms / 1000));
 	add_resource(page, entry, finding);
 	json_text(page, entry, "EventBusName", bus->conf->bus);
@@ -105,13 +97,13 @@ read_entries(const cJSON *answers, const struct spool_body *bodies, unsigned int
 		return false;
 	for (i = 0; i < n; i++) {
 		const cJSON *one = cJSON_GetArrayItem(answers, (int)i);
-		const char *code = member(one, "ErrorCode");
+		const char *code = sink_aws_text(one, "ErrorCode");
 
-		if (*code == '\0' && *member(one, "EventId") != '\0')
+		if (*code == '\0' && *sink_aws_text(one, "EventId") != '\0')
 			continue;
 		snprintf(error, sizeof(error), "events: %.64s: %.110s",
 		    *code != '\0' ? code : "neither EventId nor ErrorCode",
-		    member(one, "ErrorMessage"));
+		    sink_aws_text(one, "ErrorMessage"));
 		if (!sink_result_part(result, bodies[i].sequence,
 		    is_permanent(code) ? OUTCOME_REFUSED : OUTCOME_AGAIN, error))
 			return false;

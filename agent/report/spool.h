@@ -87,12 +87,18 @@ int spool_sink_stat(struct spool *spool, int64_t row, struct spool_sink *sink);
 /* The sink wants the present state of this finding. */
 int spool_want(struct spool *spool, int64_t row, const char *id, int64_t now_ms);
 
+/* Another form of a body with its place in it, which it takes.  malloc'd; NULL: no memory. */
+typedef char *spool_form_fn(char *body, void *arg);
+
 /*
  * Freezes up to max wanted findings, oldest mark first, unless earlier ones
- * still wait.  A transaction of its own.  *n: how many wait now.
+ * still wait.  form NULL: as they are.  A transaction of its own.  *n: how
+ * many wait now.
  */
-int spool_freeze(struct spool *spool, int64_t row, unsigned int max, int64_t now_ms,
-    unsigned int *n);
+int spool_freeze(struct spool *spool, int64_t row, unsigned int max, spool_form_fn *form,
+    void *arg, unsigned int *n);
+/* Does anything wait, frozen or not? */
+bool spool_has_more(struct spool *spool, int64_t row);
 
 struct spool_body {
 	uint64_t sequence;

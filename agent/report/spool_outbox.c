@@ -105,9 +105,16 @@ count_waiting(struct spool *spool, int64_t row, unsigned int *n)
 	return error;
 }
 
+/* In which form bodies are frozen. */
+struct form {
+	spool_form_fn *make;
+	void *arg;
+};
+
 /* One wanted finding, which is in the row of stmt, becomes a frozen body. */
 static int
-freeze_one(struct spool *spool, int64_t row, sqlite3_stmt *stmt, uint64_t sequence)
+freeze_one(struct spool *spool, int64_t row, sqlite3_stmt *stmt, const struct form *form,
+    uint64_t sequence)
 {
 	sqlite3_stmt *insert = db_prepare(spool,
 	    "INSERT INTO outbox (sink, sequence, finding, revision, since_ms, body)"
@@ -118,6 +125,8 @@ freeze_one(struct spool *spool, int64_t row, sqlite3_stmt *stmt, uint64_t sequen
 	if (insert == NULL)
 		return -ENOSPC;
 	body = render_placed((const char *)sqlite3_column_text(stmt, 3), sequence);
+	if (body != NULL && form->make != NULL)
+		body = form->make(body, form->arg);
 	if (body == NULL)
 		return -ENOMEM;
 	sqlite3_bind_int64(insert, 1, row);
@@ -134,7 +143,8 @@ freeze_one(struct spool *spool, int64_t row, sqlite3_stmt *stmt, uint64_t sequen
 
 /* Freezes the oldest max marks; *last is the sequence of the last one before and after. */
 static int
-freeze_wanted(struct spool *spool, int64_t row, unsigned int max, uint64_t *last)
+freeze_wanted(struct spool *spool, int64_t row, unsigned int max, const struct form *form,
+    uint64_t *last)
 {
 	sqlite3_stmt *stmt = db_prepare(spool,
 	    "SELECT finding.id, revision, since_ms, body FROM wanted JOIN finding"
@@ -147,7 +157,7 @@ freeze_wanted(struct spool *spool, int64_t row, unsigned int max, uint64_t *last
 	sqlite3_bind_int64(stmt, 1, row);
 	sqlite3_bind_int64(stmt, 2, max);
 	while (error == 0 && (got = db_step(spool, stmt)) != 0) {
-		error = got < 0 ? got : freeze_one(spool, row, stmt, *last + 1);
+		error = got < 0 ? got : freeze_one(spool, row, stmt, form, *last + 1);
 		if (error == 0)
 			++*last;
 	}
@@ -156,7 +166,8 @@ freeze_wanted(struct spool *spool, int64_t row, unsigned int max, uint64_t *last
 }
 
 static int
-freeze(struct spool *spool, int64_t row, unsigned int max, unsigned int *n)
+freeze(struct spool *spool, int64_t row, unsigned int max, const struct form *form,
+    unsigned int *n)
 {
 	sqlite3_stmt *stmt = db_prepare(spool, "SELECT sequence FROM sink WHERE row = ?");
 	uint64_t last, before;
@@ -170,7 +181,7 @@ freeze(struct spool *spool, int64_t row, unsigned int max, unsigned int *n)
 	if (error != 0)
 		return error;
 	before = last = (uint64_t)sequence;
-	error = freeze_wanted(spool, row, max, &last);
+	error = freeze_wanted(spool, row, max, form, &last);
 	if (error == 0)
 		error = run_for(spool, db_prepare(spool, "DELETE FROM wanted WHERE sink = ?1 AND"
 		    " finding IN (SELECT finding FROM outbox WHERE sink = ?1 AND sequence > ?2)"),
@@ -194,17 +205,26 @@ wants_any(struct spool *spool, int64_t row)
 	return db_integer(spool, stmt, 0, &any) == 0 && any == 1;
 }
 
-int
-spool_freeze(struct spool *spool, int64_t row, unsigned int max, int64_t now_ms,
-    unsigned int *n)
+bool
+spool_has_more(struct spool *spool, int64_t row)
 {
+	unsigned int n;
+
+	return (count_waiting(spool, row, &n) == 0 && n > 0) || wants_any(spool, row);
+}
+
+int
+spool_freeze(struct spool *spool, int64_t row, unsigned int max, spool_form_fn *make,
+    void *arg, unsigned int *n)
+{
+	const struct form form = { make, arg };
 	int error = count_waiting(spool, row, n);
 
 	if (error != 0 || *n > 0 || !wants_any(spool, row))
 		return error;
 	error = spool_begin(spool);
 	if (error == 0)
-		error = freeze(spool, row, max, n);
+		error = freeze(spool, row, max, &form, n);
 	if (error == 0)
 		error = spool_commit(spool);
 	else

@@ -413,6 +413,33 @@ check_eventbridge(struct builder *builder, const struct met *met, const struct c
 	return 0;
 }
 
+/* Which format a type can have; the first one is its default. */
+static int
+settle_format(struct builder *builder, const struct met *met, struct conf_sink *sink)
+{
+	bool given = place_of(met, "format")->file != NULL;
+
+	if (!given && sink->type == SINK_SECURITYHUB)
+		sink->format = SINK_FORMAT_ASFF;
+	if (sink->type == SINK_SECURITYHUB && sink->format != SINK_FORMAT_ASFF)
+		return wrong_at(builder, place_of(met, "format"), "Security Hub takes asff only");
+	if (sink->type == SINK_EVENTBRIDGE && sink->format != SINK_FORMAT_GUARDDUTY)
+		return wrong_at(builder, place_of(met, "format"), "events are guardduty only: rules "
+		    "are written for it");
+	return 0;
+}
+
+static int
+check_securityhub(struct builder *builder, const struct met *met, const struct conf_sink *sink)
+{
+	if (sink->product_arn != NULL && (strncmp(sink->product_arn, "arn:", 4) != 0 ||
+	    strstr(sink->product_arn, ":product/") == NULL))
+		return wrong_at(builder, place_of(met, "product_arn"), "product_arn is "
+		    "arn:PARTITION:securityhub:REGION:ACCOUNT:product/COMPANY/PRODUCT, not `%.*s'",
+		    SHOWN_MAX, sink->product_arn);
+	return 0;
+}
+
 static int
 check_sink(struct builder *builder, const struct met *met)
 {
@@ -422,8 +449,12 @@ check_sink(struct builder *builder, const struct met *met)
 
 	if (place_of(met, "events")->file == NULL)
 		sink->events = sink->type == SINK_FILE ? EVENTS_ALL : EVENTS_SECURITY;
+	if (settle_format(builder, met, sink) != 0)
+		return -EINVAL;
 	if (sink->type == SINK_HTTP)
 		return check_http(builder, met, sink);
+	if (sink->type == SINK_SECURITYHUB)
+		return check_securityhub(builder, met, sink);
 	if (sink->type == SINK_EVENTBRIDGE)
 		return check_eventbridge(builder, met, sink);
 	for (i = 0; sink->type == SINK_FILE && i < met->index; i++) {

@@ -26,10 +26,10 @@
 #define CONF_ADMIN_MAX		256
 
 enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3, SOURCE_GUARDDUTY };
-enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE };
+enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE, SINK_SECURITYHUB };
 enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
 enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
-enum sink_format { SINK_FORMAT_GUARDDUTY };
+enum sink_format { SINK_FORMAT_GUARDDUTY, SINK_FORMAT_ASFF };
 
 /* All strings are owned by the conf; NULL where the key was not given and has no default. */
 struct conf_source {
@@ -65,9 +65,13 @@ struct conf_sink {
 	/* file */
 	char *path;
 	uint64_t max_size;
-	/* eventbridge */
+	/* services of AWS */
 	char *region;			/* NULL: the agent's */
+	/* eventbridge */
 	char *bus, *source;
+	/* securityhub */
+	char *product_arn;		/* NULL: the account's own */
+	int64_t spread_ms;
 };
 
 struct conf {

@@ -15,6 +15,7 @@
 #define DETECTOR_LONGEST	63	/* bytes; GuardDuty's have 32 */
 #define INTERFACE_LONGEST	15	/* IFNAMSIZ without its NUL */
 #define BUS_LONGEST		512	/* of PutEvents: an ARN and a name of 256 */
+#define ARN_LONGEST		512
 #define LIST_BYTES_MOST		(256 * MIB)	/* the feed's address space holds it twice */
 
 static const struct conf_choice yes_no[] = { { "no", 0 }, { "yes", 1 }, { NULL, 0 } };
@@ -49,11 +50,11 @@ static const struct conf_choice actions[] = {
 	{ "drop", LIST_DROP }, { "reject", LIST_REJECT }, { "watch", LIST_WATCH }, { NULL, 0 }
 };
 static const struct conf_choice sink_types[] = {
-	{ "eventbridge", SINK_EVENTBRIDGE }, { "http", SINK_HTTP }, { "file", SINK_FILE },
-	{ "stdout", SINK_STDOUT }, { NULL, 0 }
+	{ "securityhub", SINK_SECURITYHUB }, { "eventbridge", SINK_EVENTBRIDGE },
+	{ "http", SINK_HTTP }, { "file", SINK_FILE }, { "stdout", SINK_STDOUT }, { NULL, 0 }
 };
 static const struct conf_choice sink_formats[] = {
-	{ "guardduty", SINK_FORMAT_GUARDDUTY }, { NULL, 0 }
+	{ "guardduty", SINK_FORMAT_GUARDDUTY }, { "asff", SINK_FORMAT_ASFF }, { NULL, 0 }
 };
 static const struct conf_choice sink_events[] = {
 	{ "none", EVENTS_NONE }, { "security", EVENTS_SECURITY }, { "all", EVENTS_ALL }, { NULL, 0 }
@@ -167,13 +168,14 @@ static const struct conf_key source_keys[] = {
 #define IS_HTTP	(1u << SINK_HTTP)
 #define IS_FILE	(1u << SINK_FILE)
 #define IS_EVENTBRIDGE	(1u << SINK_EVENTBRIDGE)
+#define IS_SECURITYHUB	(1u << SINK_SECURITYHUB)
 
-/* The default of events depends on the type: conf.c settles it. */
+/* The defaults of format and events depend on the type: conf.c settles them. */
 static const struct conf_key sink_keys[] = {
 	{ .name = "type", .kind = KIND_CHOICE, MEMBER(conf_sink, type),
 	  .choices = sink_types, .required = true },
 	{ .name = "format", .kind = KIND_CHOICE, MEMBER(conf_sink, format),
-	  .preset = "guardduty", .choices = sink_formats },
+	  .choices = sink_formats },
 	{ .name = "events", .kind = KIND_CHOICE, MEMBER(conf_sink, events),
 	  .choices = sink_events },
 	{ .name = "min_severity", .kind = KIND_COUNT, MEMBER(conf_sink, min_severity),
@@ -203,11 +205,15 @@ static const struct conf_key sink_keys[] = {
 	{ .name = "max_size", .kind = KIND_SIZE, MEMBER(conf_sink, max_size),
 	  .preset = "100M", .low = KIB, .high = 1024 * GIB, .types = IS_FILE },
 	{ .name = "region", .kind = KIND_WORD, MEMBER(conf_sink, region),
-	  FROM(agent.region), .high = WORD_LONGEST, .types = IS_EVENTBRIDGE },
+	  FROM(agent.region), .high = WORD_LONGEST, .types = IS_EVENTBRIDGE | IS_SECURITYHUB },
 	{ .name = "bus", .kind = KIND_RESOURCE, MEMBER(conf_sink, bus),
 	  .preset = "default", .high = BUS_LONGEST, .types = IS_EVENTBRIDGE },
 	{ .name = "source", .kind = KIND_WORD, MEMBER(conf_sink, source),
 	  .preset = "custom.threatlistd", .high = WORD_LONGEST, .types = IS_EVENTBRIDGE },
+	{ .name = "product_arn", .kind = KIND_RESOURCE, MEMBER(conf_sink, product_arn),
+	  .high = ARN_LONGEST, .types = IS_SECURITYHUB },
+	{ .name = "spread", .kind = KIND_OFF_DURATION, MEMBER(conf_sink, spread_ms),
+	  .preset = "60s", .low = 0, .high = HOUR, .types = IS_SECURITYHUB },
 };
 
 #define ROWS(keys)	(keys), sizeof(keys) / sizeof((keys)[0])

@@ -18,11 +18,11 @@ class Reporting:
         self.folder, self.reporter = folder, None
         self.aws = Standin(folder / "aws", region=REGION, account=ACCOUNT)
 
-    def start(self, *sinks, agent="", **environment):
+    def start(self, *sinks, agent="", host="i-0abc", **environment):
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         config = write_config(self.folder, *sinks, agent=agent)
-        self.reporter = Reporter(config, env={**self.aws.environment(), **environment})
+        self.reporter = Reporter(config, host, env={**self.aws.environment(), **environment})
         return self.reporter
 
     def is_clean(self, *expected):

@@ -243,12 +243,14 @@ send_facts(struct tool *tool, const char *host_id)
 	message.type = MSG_FACTS;
 	snprintf(facts->host_id, sizeof(facts->host_id), "%s", host_id);
 	snprintf(facts->instance_id, sizeof(facts->instance_id), "%s", host_id);
-	snprintf(facts->account, sizeof(facts->account), "111122223333");
-	snprintf(facts->region, sizeof(facts->region), "eu-central-1");
+	facts->on_ec2 = strncmp(host_id, "i-", 2) == 0;
+	snprintf(facts->account, sizeof(facts->account), "%s",
+	    facts->on_ec2 ? "111122223333" : "000000000000");
+	snprintf(facts->region, sizeof(facts->region), "%s",
+	    facts->on_ec2 ? "eu-central-1" : "local");
 	snprintf(facts->partition, sizeof(facts->partition), "aws");
 	snprintf(facts->vpc_id, sizeof(facts->vpc_id), "vpc-0a1b2c3d");
 	parse_addr(&facts->private_ip, "10.0.0.5");
-	facts->on_ec2 = 1;
 	send_it(tool, &message, -1);
 }
 
