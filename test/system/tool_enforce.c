@@ -104,7 +104,7 @@ mode_by_name(const char *name)
 	    strcmp(name, "watch") == 0 ? ENFORCE_WATCH : ENFORCE_DROP;
 }
 
-static void
+static void __attribute__((format(printf, 3, 4)))
 answer(int error, const struct enforce_error *err, const char *fmt, ...)
 {
 	va_list args;
