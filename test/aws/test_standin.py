@@ -18,6 +18,7 @@ import time
 import urllib.parse
 import xml.etree.ElementTree as xml
 
+import awscli
 import pytest
 from awscli.clidriver import create_clidriver
 
@@ -55,10 +56,12 @@ def aws(running):
 def cli(aws, *arguments, imds=False, tls=True, **env):
     """Debian's aws command, in this process for speed: (exit code, parsed output, stderr)."""
     wanted = {**aws.environment(static=not imds), "AWS_DEFAULT_REGION": REGION, "AWS_PAGER": "",
-              "AWS_MAX_ATTEMPTS": "1", "AWS_CONFIG_FILE": os.devnull, **env}
+              "AWS_MAX_ATTEMPTS": "1", "AWS_CONFIG_FILE": os.devnull,
+              # set when awscli is first imported; other tests may have cleaned the environment since
+              "AWS_DATA_PATH": os.path.join(os.path.dirname(awscli.__file__), "data"), **env}
     out, err = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_DATA_PATH"]:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         for name, value in wanted.items():
             patch.setenv(name, value)
