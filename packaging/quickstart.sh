@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libpcap-dev libnftnl-dev libmnl-dev libcjson-dev
 	libcurl4-openssl-dev libssl-dev libsqlite3-dev libexpat1-dev"
 RUN_PACKAGES="nftables iproute2 iputils-ping procps python3"
-TEST_PACKAGES="clang libclang-rt-14-dev llvm-14 libcmocka-dev python3-pytest tcpdump libcap2-bin git
+TEST_PACKAGES="mount clang libclang-rt-14-dev llvm-14 libcmocka-dev python3-pytest tcpdump libcap2-bin git
 	shellcheck openssl awscli python3-botocore sqlite3 python3-yaml"
 
 say() { printf '%s\n' "$*"; }

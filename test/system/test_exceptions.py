@@ -24,7 +24,7 @@ def test_exceptions_outlive_everything(lab, agent):
     agent.start()
     lab.nft("add", "element", *TABLE, "allow4", f'{{ {LISTED} comment "{COMMENT}", 198.51.100.0/24, 192.0.2.3-192.0.2.9 }}')
     lab.nft("add", "element", *TABLE, "allow6", f'{{ {LISTED6} comment "v6" , ffff:: }}')
-    assert lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6)
+    assert until(lambda: lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6))
     before = elements(lab)
     assert COMMENT in str(before) and len(before["allow4"]) == 3 and len(before["allow6"]) == 2
     kept = agent.dir / "state" / "allow"
@@ -55,7 +55,7 @@ def test_exceptions_outlive_everything(lab, agent):
                     lab.nft("flush", "ruleset")    # as a reboot
             agent.start()
         assert until(lambda: lab.has_table() and elements(lab) == before, 10), (undo, agent.log())
-        assert lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6), undo
+        assert until(lambda: lab.ping(lab.agent, LISTED) and lab.ping(lab.agent, LISTED6)), undo
     # taken away by the admin they stay away
     lab.nft("flush", "set", *TABLE, "allow4")
     assert until(lambda: len(kept.read_text().splitlines()) == 3)
@@ -71,5 +71,5 @@ def test_a_damaged_file_costs_its_bad_lines(lab, agent):
         + b"A" * 5000 + b"\n" + f"{LISTED6} # fine\n".encode())
     agent.start()
     assert "exceptions not understood" in agent.log()
-    assert lab.ping(lab.agent, LISTED6)
-    assert lab.ping(lab.agent, LISTED)
+    assert until(lambda: lab.ping(lab.agent, LISTED6))
+    assert until(lambda: lab.ping(lab.agent, LISTED))
