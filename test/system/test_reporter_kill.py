@@ -11,6 +11,7 @@ from lab import SANITIZED
 from reporterlib import (Collector, Reporter, file_sink, http_sink, ours, remote_of, spool, until, write_config)
 
 ROUNDS = 8 if SANITIZED else 25
+STRIDE = 1000000  # event ids of a round: more than one can send
 REMOTES = 120
 
 
@@ -32,7 +33,7 @@ def feed_until_killed(reporter, dice, cumulative, number):
     reporter.say(*recount(cumulative))
     while time.monotonic() < end:
         n += 1
-        reporter.say(grow(dice, cumulative), f"event {number * 1000 + n} 4 17000000{number:05d} event {number}/{n}")
+        reporter.say(grow(dice, cumulative), f"event {number * STRIDE + n} 4 17000000{number:05d} event {number}/{n}")
         try:
             line = reporter.next(0.02)
             if "kept" in line:
@@ -85,7 +86,7 @@ def test_nothing_accepted_is_lost(tmp_path):
         told = {remote_of(f) for f in findings if f["type"].startswith("Unauthorized")}
         assert told == set(cumulative)
         events = {ours(f)["event"]["reason"] for f in findings if "event" in ours(f)}
-        assert {f"event {i // 1000}/{i % 1000}" for i in kept} <= events
+        assert {f"event {i // STRIDE}/{i % STRIDE}" for i in kept} <= events
     counted = dict(spool(tmp_path).execute("SELECT remote, in_packets FROM finding WHERE NOT event"))
     assert counted == cumulative
 
