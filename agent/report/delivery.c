@@ -122,9 +122,8 @@ to_asff(char *native, void *arg)
 
 /* A spool that is nearly full may still hold a few bodies more. */
 static int
-freeze(struct delivery *delivery, unsigned int *waiting)
+freeze(struct delivery *delivery, unsigned int max, unsigned int *waiting)
 {
-	unsigned int max = delivery->batch;
 	int error;
 
 	do {
@@ -171,11 +170,30 @@ is_spread(struct delivery *delivery)
 	return false;
 }
 
+/* How many the sink takes now; 0: it waits, and nothing more is frozen until then. */
+static unsigned int
+room_for(struct delivery *delivery)
+{
+	unsigned int room;
+	int64_t wait_ms;
+
+	if (delivery->kind->room == NULL)
+		return delivery->batch;
+	if (!spool_has_more(delivery->conf.spool, delivery->conf.row))
+		return 0;
+	room = sink_room(delivery->sink, delivery->batch, &wait_ms);
+	if (room == 0) {
+		log_info("sink holds sink=%s seconds=%" PRId64, name_of(delivery), wait_ms / 1000);
+		loop_timer_start(delivery->conf.loop, delivery->timer, wait_ms);
+	}
+	return room;
+}
+
 void
 delivery_kick(struct delivery *delivery)
 {
 	struct spool_body *bodies = NULL;
-	unsigned int waiting, n = 0;
+	unsigned int waiting, room, n = 0;
 	int error;
 
 	if (delivery->first != 0 || loop_timer_running(delivery->timer))
@@ -184,9 +202,13 @@ delivery_kick(struct delivery *delivery)
 		return;
 	if (!is_spread(delivery))
 		return;
-	error = freeze(delivery, &waiting);
+	room = room_for(delivery);
+	if (room == 0)
+		return;
+	error = freeze(delivery, room, &waiting);
 	if (error == 0 && waiting > 0)
-		error = spool_waiting(delivery->conf.spool, delivery->conf.row, delivery->limit,
+		error = spool_waiting(delivery->conf.spool, delivery->conf.row,
+		    room < delivery->limit ? room : delivery->limit,
 		    delivery->kind->batch_bytes, delivery->kind->gaps, &bodies, &n);
 	if (error != 0 || n == 0) {
 		spool_bodies_free(bodies, n);

@@ -43,6 +43,8 @@ sink_kind_of(enum sink_type type)
 		return &sink_eventbridge;
 	case SINK_SECURITYHUB:
 		return &sink_securityhub;
+	case SINK_SNS:
+		return &sink_sns;
 	default:
 		return &sink_stdout;
 	}
@@ -51,7 +53,7 @@ sink_kind_of(enum sink_type type)
 bool
 sink_is_aws(enum sink_type type)
 {
-	return type == SINK_EVENTBRIDGE || type == SINK_SECURITYHUB;
+	return type == SINK_EVENTBRIDGE || type == SINK_SECURITYHUB || type == SINK_SNS;
 }
 
 bool
@@ -203,6 +205,19 @@ bool
 sink_busy(const struct sink *sink)
 {
 	return sink->busy;
+}
+
+unsigned int
+sink_room(struct sink *sink, unsigned int batch, int64_t *wait_ms)
+{
+	unsigned int room;
+
+	assert(!sink->busy);
+	*wait_ms = 0;
+	if (sink->kind->room == NULL)
+		return batch;
+	room = sink->kind->room(sink->state, wait_ms);
+	return room < batch ? room : batch;
 }
 
 bool

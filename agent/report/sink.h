@@ -66,8 +66,14 @@ struct sink_kind {
 	void (*deliver)(void *state, const struct spool_body *bodies, unsigned int n,
 	    struct sink_result *result);
 	void (*close)(void *state);
+	/*
+	 * How many bodies it takes now; 0: none before *wait_ms have passed.  From the
+	 * loop, never while it delivers.  NULL: a batch.
+	 */
+	unsigned int (*room)(void *state, int64_t *wait_ms);
 };
-extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge, sink_securityhub;
+extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge, sink_securityhub,
+    sink_sns;
 const struct sink_kind *sink_kind_of(enum sink_type type);
 bool sink_is_aws(enum sink_type type);
 
@@ -86,6 +92,9 @@ struct sink *sink_new(struct loop *loop, const struct sink_setting *setting, sin
 /* Hands a batch over, which becomes the sink's; only when it is not busy. */
 void sink_submit(struct sink *sink, struct spool_body *bodies, unsigned int n);
 bool sink_busy(const struct sink *sink);
+
+/* As room of its kind; only when it is not busy. */
+unsigned int sink_room(struct sink *sink, unsigned int batch, int64_t *wait_ms);
 
 /*
  * Ends the thread and frees the sink.  false: it is in the middle of a

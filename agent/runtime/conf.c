@@ -426,6 +426,8 @@ settle_format(struct builder *builder, const struct met *met, struct conf_sink *
 	if (sink->type == SINK_EVENTBRIDGE && sink->format != SINK_FORMAT_GUARDDUTY)
 		return wrong_at(builder, place_of(met, "format"), "events are guardduty only: rules "
 		    "are written for it");
+	if (sink->type == SINK_SNS && sink->format != SINK_FORMAT_GUARDDUTY)
+		return wrong_at(builder, place_of(met, "format"), "messages are guardduty only");
 	return 0;
 }
 
@@ -438,6 +440,22 @@ check_securityhub(struct builder *builder, const struct met *met, const struct c
 		    "arn:PARTITION:securityhub:REGION:ACCOUNT:product/COMPANY/PRODUCT, not `%.*s'",
 		    SHOWN_MAX, sink->product_arn);
 	return 0;
+}
+
+/* A topic with an order is for programs: it wants to know of groups and repetitions. */
+static int
+check_sns(struct builder *builder, const struct met *met, const struct conf_sink *sink)
+{
+	const char *at = strstr(sink->topic, ":sns:");
+	size_t len = strlen(sink->topic), region = at != NULL ? strcspn(at + 5, ":") : 0;
+
+	if (strncmp(sink->topic, "arn:", 4) == 0 && region > 0 && at[5 + region] == ':' &&
+	    strchr(at + 6 + region, ':') != NULL &&
+	    (len < 5 || strcmp(sink->topic + len - 5, ".fifo") != 0))
+		return 0;
+	return wrong_at(builder, place_of(met, "topic"), "topic is "
+	    "arn:PARTITION:sns:REGION:ACCOUNT:NAME of a standard topic, not `%.*s'", SHOWN_MAX,
+	    sink->topic);
 }
 
 static int
@@ -455,6 +473,8 @@ check_sink(struct builder *builder, const struct met *met)
 		return check_http(builder, met, sink);
 	if (sink->type == SINK_SECURITYHUB)
 		return check_securityhub(builder, met, sink);
+	if (sink->type == SINK_SNS)
+		return check_sns(builder, met, sink);
 	if (sink->type == SINK_EVENTBRIDGE)
 		return check_eventbridge(builder, met, sink);
 	for (i = 0; sink->type == SINK_FILE && i < met->index; i++) {

@@ -26,7 +26,8 @@
 #define CONF_ADMIN_MAX		256
 
 enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3, SOURCE_GUARDDUTY };
-enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE, SINK_SECURITYHUB };
+enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE, SINK_SECURITYHUB,
+	SINK_SNS };
 enum capture_method { METHOD_NFLOG, METHOD_INTERFACE, METHOD_BOTH, METHOD_OFF };
 enum sink_events { EVENTS_NONE, EVENTS_SECURITY, EVENTS_ALL };
 enum sink_format { SINK_FORMAT_GUARDDUTY, SINK_FORMAT_ASFF };
@@ -72,6 +73,9 @@ struct conf_sink {
 	/* securityhub */
 	char *product_arn;		/* NULL: the account's own */
 	int64_t spread_ms;
+	/* sns */
+	char *topic;
+	unsigned int max_per_hour;
 };
 
 struct conf {

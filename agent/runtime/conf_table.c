@@ -50,7 +50,7 @@ static const struct conf_choice actions[] = {
 	{ "drop", LIST_DROP }, { "reject", LIST_REJECT }, { "watch", LIST_WATCH }, { NULL, 0 }
 };
 static const struct conf_choice sink_types[] = {
-	{ "securityhub", SINK_SECURITYHUB }, { "eventbridge", SINK_EVENTBRIDGE },
+	{ "securityhub", SINK_SECURITYHUB }, { "eventbridge", SINK_EVENTBRIDGE }, { "sns", SINK_SNS },
 	{ "http", SINK_HTTP }, { "file", SINK_FILE }, { "stdout", SINK_STDOUT }, { NULL, 0 }
 };
 static const struct conf_choice sink_formats[] = {
@@ -169,6 +169,7 @@ static const struct conf_key source_keys[] = {
 #define IS_FILE	(1u << SINK_FILE)
 #define IS_EVENTBRIDGE	(1u << SINK_EVENTBRIDGE)
 #define IS_SECURITYHUB	(1u << SINK_SECURITYHUB)
+#define IS_SNS		(1u << SINK_SNS)
 
 /* The defaults of format and events depend on the type: conf.c settles them. */
 static const struct conf_key sink_keys[] = {
@@ -214,6 +215,10 @@ static const struct conf_key sink_keys[] = {
 	  .high = ARN_LONGEST, .types = IS_SECURITYHUB },
 	{ .name = "spread", .kind = KIND_OFF_DURATION, MEMBER(conf_sink, spread_ms),
 	  .preset = "60s", .low = 0, .high = HOUR, .types = IS_SECURITYHUB },
+	{ .name = "topic", .kind = KIND_RESOURCE, MEMBER(conf_sink, topic),
+	  .high = ARN_LONGEST, .types = IS_SNS, .required = true },
+	{ .name = "max_per_hour", .kind = KIND_COUNT, MEMBER(conf_sink, max_per_hour),
+	  .preset = "12", .low = 1, .high = 1000, .types = IS_SNS },
 };
 
 #define ROWS(keys)	(keys), sizeof(keys) / sizeof((keys)[0])
