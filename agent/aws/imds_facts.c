@@ -113,6 +113,77 @@ read_profile(const struct reading *reading)
 	return error == -ENOENT ? 0 : error;
 }
 
+static int
+get_of_interface(const struct reading *reading, const char *mac, const char *name, char *to,
+    size_t size)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%.17s/%s", mac, name);
+	return get_line(reading, path, to, size);
+}
+
+/* One more address that is ours, as far as there is room. */
+static void
+add_own(const struct reading *reading, const char *interface, const struct addr *public_ip,
+    const char *private_ip)
+{
+	struct own_address *own = &reading->facts->own[reading->facts->nown];
+
+	if (reading->facts->nown == FACT_OWN_MAX)
+		return;
+	own->public_ip = *public_ip;
+	take_addr(&own->private_ip, private_ip);
+	imds_take(own->interface_id, sizeof(own->interface_id), interface, strlen(interface));
+	reading->facts->nown++;
+}
+
+/* The addresses of a listing, a line each: public IPv4 with what they are mapped to, or IPv6. */
+static int
+read_addresses(const struct reading *reading, const char *mac, const char *interface,
+    const char *listing)
+{
+	char path[160], text[ADDR_TEXT_MAX], private_ip[ADDR_TEXT_MAX];
+	struct http_answer answer;
+	const char *at;
+	struct addr addr;
+	size_t len;
+	int error;
+
+	snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%.17s/%s", mac, listing);
+	error = get(reading, path, &answer);
+	for (at = answer.body; error == 0 && *at != '\0' && reading->facts->nown < FACT_OWN_MAX;
+	    at += len, at += strspn(at, "\r\n")) {
+		len = strcspn(at, "\r\n");
+		if (len >= sizeof(text) || addr_parse(&addr, at, len) != NULL)
+			continue;
+		addr_text(&addr, text);
+		memcpy(private_ip, text, sizeof(text));
+		if (addr.family == ADDR_V4) {
+			snprintf(path, sizeof(path), "ipv4-associations/%s", text);
+			private_ip[0] = '\0';
+			error = get_of_interface(reading, mac, path, private_ip,
+			    sizeof(private_ip));
+		}
+		if (error == 0)
+			add_own(reading, interface, &addr, private_ip);
+	}
+	http_answer_free(&answer);
+	return error == -ENOENT ? 0 : error;
+}
+
+/* What others know one interface by. */
+static int
+read_own(const struct reading *reading, const char *mac)
+{
+	char interface[sizeof(reading->facts->own[0].interface_id)] = "";
+	int error = get_of_interface(reading, mac, "interface-id", interface, sizeof(interface));
+
+	if (error == 0)
+		error = read_addresses(reading, mac, interface, "public-ipv4s");
+	return error == 0 ? read_addresses(reading, mac, interface, "ipv6s") : error;
+}
+
 /* Is this a MAC address as the service writes it?  It becomes part of a path. */
 static bool
 is_mac(const char *text, size_t len)
@@ -181,6 +252,25 @@ read_interface(const struct reading *reading, const char *mac)
 	return error;
 }
 
+/* Of all interfaces, in the service's order. */
+static int
+read_all_own(const struct reading *reading, const char *macs)
+{
+	unsigned int i = 0;
+	size_t len;
+	int error = 0;
+
+	for (; *macs != '\0' && i < MACS_MAX && error == 0;
+	    macs += len, macs += strspn(macs, "/\r\n")) {
+		len = strcspn(macs, "/\r\n");
+		if (!is_mac(macs, len))
+			continue;
+		i++;
+		error = read_own(reading, macs);
+	}
+	return error;
+}
+
 static int
 read_interfaces(const struct reading *reading)
 {
@@ -192,6 +282,8 @@ read_interfaces(const struct reading *reading)
 		error = find_primary(reading, answer.body, mac);
 	if (error == 0 && mac[0] != '\0')
 		error = read_interface(reading, mac);
+	if (error == 0)
+		error = read_all_own(reading, answer.body);
 	http_answer_free(&answer);
 	return error == -ENOENT ? 0 : error;
 }

@@ -8,7 +8,7 @@
 #include "core/render_host.h"
 
 #define LISTS_SHOWN	2	/* by name in a sentence; the evidence has all of them */
-#define SENTENCE_MAX	768	/* bytes; descriptions of up to 1,024 are taken everywhere */
+#define SENTENCE_MAX	LISTS_TEXT_MAX	/* bytes; descriptions of up to 1,024 are taken everywhere */
 
 /* What GuardDuty itself calls everything on a customer's own list. */
 #define THREAT_NAME	"Customer Threat Intel"
@@ -26,9 +26,8 @@ next_list(const char **lists, char name[static LIST_NAME_MAX])
 	return name;
 }
 
-/* " on the list A", " on the lists A, B and 3 more"; nothing when they are unknown. */
-static void
-on_lists(const char *lists, char text[static SENTENCE_MAX])
+void
+render_on_lists(const char *lists, char text[static LISTS_TEXT_MAX])
 {
 	char name[LIST_NAME_MAX];
 	unsigned int n = 0, more = 0;
@@ -37,18 +36,18 @@ on_lists(const char *lists, char text[static SENTENCE_MAX])
 	text[0] = '\0';
 	if (lists == NULL)
 		return;
-	at = (size_t)snprintf(text, SENTENCE_MAX, " on the list%s ",
+	at = (size_t)snprintf(text, LISTS_TEXT_MAX, " on the list%s ",
 	    strchr(lists, '\n') + 1 < lists + strlen(lists) ? "s" : "");
 	while (lists != NULL) {
 		next_list(&lists, name);
 		if (n++ >= LISTS_SHOWN)
 			more++;
 		else
-			at += (size_t)snprintf(text + at, SENTENCE_MAX - at, "%s%s",
+			at += (size_t)snprintf(text + at, LISTS_TEXT_MAX - at, "%s%s",
 			    n > 1 ? ", " : "", name);
 	}
 	if (more > 0)
-		snprintf(text + at, SENTENCE_MAX - at, " and %u more", more);
+		snprintf(text + at, LISTS_TEXT_MAX - at, " and %u more", more);
 }
 
 static const char *
@@ -90,7 +89,7 @@ write_description(const struct finding *finding, const struct host_facts *facts,
 {
 	char host[HOST_TEXT_MAX], lists[SENTENCE_MAX];
 
-	on_lists(finding->lists, lists);
+	render_on_lists(finding->lists, lists);
 	snprintf(description, 2 * SENTENCE_MAX,
 	    "%s is communicating with %s %s%s. The %s began it. %s", render_host(facts, host),
 	    finding->aggregated ? "many disallowed IP addresses out of" :
@@ -139,7 +138,7 @@ render_action(struct json_page *page, cJSON *service, const struct finding *find
 	}
 }
 
-static void
+void
 render_evidence(struct json_page *page, cJSON *service, const char *lists)
 {
 	char name[LIST_NAME_MAX];
@@ -154,6 +153,19 @@ render_evidence(struct json_page *page, cJSON *service, const char *lists)
 		json_text(page, one, "threatListName", next_list(&lists, name));
 		json_push_text(page, json_array(page, one, "threatNames"), THREAT_NAME);
 	}
+}
+
+void
+render_lists(struct json_page *page, cJSON *info, const char *lists)
+{
+	char name[LIST_NAME_MAX];
+	cJSON *array;
+
+	if (lists == NULL)
+		return;
+	array = json_array(page, info, "lists");
+	while (lists != NULL)
+		json_push_text(page, array, next_list(&lists, name));
 }
 
 static void
@@ -202,18 +214,13 @@ static void
 render_threatlistd(struct json_page *page, cJSON *additional, const struct finding *finding,
     const struct host_facts *facts, const char *spool)
 {
-	cJSON *info = render_info(page, additional, facts), *array, *process;
-	const char *lists = finding->lists;
-	char text[RANGE_TEXT_MAX], name[LIST_NAME_MAX];
+	cJSON *info = render_info(page, additional, facts), *process;
+	char text[RANGE_TEXT_MAX];
 
 	json_text(page, info, "verdict", verdict_text(finding->verdict));
 	json_text(page, info, "action", list_action_text(finding->action));
 	json_text(page, info, "entry", range_cidr(&finding->entry, text));
-	if (lists != NULL) {
-		array = json_array(page, info, "lists");
-		while (lists != NULL)
-			json_push_text(page, array, next_list(&lists, name));
-	}
+	render_lists(page, info, finding->lists);
 	render_counts(page, info, finding);
 	render_ports(page, info, "localPorts", &finding->local_ports);
 	render_ports(page, info, "remotePorts", &finding->remote_ports);
@@ -230,7 +237,7 @@ render_threatlistd(struct json_page *page, cJSON *additional, const struct findi
 }
 
 /* As GuardDuty's events have it: the first list by name, and the same as text of JSON. */
-static void
+void
 render_additional(struct json_page *page, cJSON *additional, const char *lists)
 {
 	struct json_page value;

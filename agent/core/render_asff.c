@@ -420,6 +420,31 @@ put_fields(struct asff *asff)
 	put_ours(asff, fields);
 }
 
+/* The keys that are at stake where the host itself is the listed one. */
+static void
+put_access_key(struct asff *asff)
+{
+	const cJSON *details = member(member(asff->finding, "resource"), "accessKeyDetails");
+	struct json_page *page = &asff->page;
+	const char *key = text_of(details, "accessKeyId");
+	cJSON *resource, *told;
+	char id[128];
+
+	if (*key == '\0')
+		return;
+	snprintf(id, sizeof(id), "AWS::IAM::AccessKey:%.90s", key);
+	resource = json_push_object(page, cJSON_GetObjectItemCaseSensitive(page->root, "Resources"));
+	json_text(page, resource, "Type", "AwsIamAccessKey");
+	json_text(page, resource, "Id", id);
+	if (is_partition(asff->owner->partition))
+		json_text(page, resource, "Partition", asff->owner->partition);
+	json_text(page, resource, "Region", asff->owner->region);
+	told = json_object(page, json_object(page, resource, "Details"), "AwsIamAccessKey");
+	json_text(page, told, "AccessKeyId", key);
+	json_text(page, told, "PrincipalType", text_of(details, "userType"));
+	json_text(page, told, "PrincipalName", text_of(details, "userName"));
+}
+
 char *
 render_asff(const char *native, const struct asff_owner *owner)
 {
@@ -438,6 +463,7 @@ render_asff(const char *native, const struct asff_owner *owner)
 		put_connection(&asff);
 		put_indicators(&asff);
 		put_resource(&asff);
+		put_access_key(&asff);
 		put_fields(&asff);
 		text = json_end(&asff.page);
 	}

@@ -41,6 +41,9 @@ const struct host_facts *keep_facts(const struct keep *keep);
 struct findings *keep_findings(struct keep *keep);
 void keep_soon(struct keep *keep);
 
+/* Is one of the host's own addresses on this list?  When facts or the list change. */
+void keep_look_at_own(struct keep *keep, const struct list *list);
+
 void keep_event(struct keep *keep, const struct event *event);
 
 /* Commits what is there, now.  0 or -errno as in spool.h. */

@@ -32,6 +32,8 @@ struct keep {
 /* The disk's failures are told once, and again when it works; 0: it does. */
 void keep_note_trouble(struct keep *keep, int error);
 void keep_kick(struct keep *keep);
+/* Marks a finding for every sink that takes it.  0 or -errno. */
+int keep_want(struct keep *keep, const char *id, bool event, uint8_t severity, int64_t since_ms);
 /* Finds the rows of the configured sinks, which keep what is theirs by being met. */
 int keep_meet_sinks(struct keep *keep);
 void keep_prune(struct keep *keep);

@@ -13,9 +13,8 @@
 #define CHUNK_ROWS	10	/* saved at once when the spool is nearly full */
 #define OWN_EVENT	(UINT64_C(1) << 63)	/* event ids of ours, apart from the parent's */
 
-/* Marks a finding for every sink that takes it. */
-static int
-want(struct keep *keep, const char *id, bool event, uint8_t severity, int64_t since_ms)
+int
+keep_want(struct keep *keep, const char *id, bool event, uint8_t severity, int64_t since_ms)
 {
 	size_t i;
 	int error = 0;
@@ -64,7 +63,7 @@ save_finding(struct finding *finding, unsigned int change, void *arg)
 	}
 	error = spool_save_finding(keep->spool, finding, body);
 	if (error == 0 && body != NULL)
-		error = want(keep, finding->id, false, finding->severity, finding->updated_ms);
+		error = keep_want(keep, finding->id, false, finding->severity, finding->updated_ms);
 	free(body);
 	return error;
 }
@@ -158,7 +157,7 @@ save_event(struct keep *keep, const struct event *event)
 	if (error == 0) {
 		error = spool_save_event(keep->spool, id, event, body);
 		if (error == 0)
-			error = want(keep, id, true, event_severity(event->name), loop_wall_ms());
+			error = keep_want(keep, id, true, event_severity(event->name), loop_wall_ms());
 		if (error == 0)
 			error = spool_commit(keep->spool);
 		else

@@ -76,6 +76,13 @@ take_conf(struct reporter *reporter, int fd)
 	}
 }
 
+static void
+look_at_own(struct reporter *reporter)
+{
+	if (reporter->keep != NULL && reporter->lists[0] != NULL)
+		keep_look_at_own(reporter->keep, reporter->lists[0]);
+}
+
 /* The images are the findings' until two later ones came. */
 static void
 name_list(struct reporter *reporter)
@@ -83,6 +90,7 @@ name_list(struct reporter *reporter)
 	if (reporter->keep != NULL && reporter->lists[0] != NULL)
 		findings_set_list(keep_findings(reporter->keep), reporter->generation,
 		    reporter->lists[0]);
+	look_at_own(reporter);
 }
 
 static void
@@ -113,6 +121,7 @@ take_facts(struct reporter *reporter, const struct host_facts *facts)
 		end(reporter, EXIT_REOPEN);
 	} else {
 		keep_set_facts(reporter->keep, facts);
+		look_at_own(reporter);
 	}
 }
 

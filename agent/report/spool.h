@@ -21,6 +21,7 @@
 
 #include "threatlistd/finding.h"
 #include "core/findings.h"
+#include "core/own.h"
 
 #define SPOOL_ID_SIZE	33
 #define SPOOL_SINKS_MAX	16
@@ -73,6 +74,19 @@ int spool_live_ids(struct spool *spool, int64_t since_ms, size_t max, char **ids
 /* -EEXIST: this occurrence is kept already. */
 int spool_save_event(struct spool *spool, const char *id, const struct event *event,
     const char *body);
+
+/* What was last told of an own address.  All empty: nothing. */
+struct spool_own {
+	char entry[RANGE_TEXT_MAX];	/* empty: it was not listed since */
+	char lists[FINDING_LISTS_SIZE];
+	int64_t created_ms, updated_ms;
+	uint64_t revision;
+};
+int spool_own(struct spool *spool, const char *id, struct spool_own *own);
+int spool_save_own(struct spool *spool, const char *id, const struct spool_own *own,
+    const char *body);
+/* It is listed no more: the next time is told again. */
+int spool_forget_own(struct spool *spool, const char *id);
 
 /* Sinks by name: a row each.  One that is no longer met goes after history. */
 struct spool_sink {

@@ -105,6 +105,10 @@ check_texts(uint32_t type, const void *data)
 		TEXT(u.facts.profile_id), TEXT(u.facts.interface_id), TEXT(u.facts.vpc_id),
 		TEXT(u.facts.subnet_id), TEXT(u.facts.security_group_id),
 		TEXT(u.facts.security_group), TEXT(u.facts.detector_id),
+		TEXT(u.facts.own[0].interface_id), TEXT(u.facts.own[1].interface_id),
+		TEXT(u.facts.own[2].interface_id), TEXT(u.facts.own[3].interface_id),
+		TEXT(u.facts.own[4].interface_id), TEXT(u.facts.own[5].interface_id),
+		TEXT(u.facts.own[6].interface_id), TEXT(u.facts.own[7].interface_id),
 	};
 	static const struct text fetch[] = {
 		TEXT(u.fetch.etag), TEXT(u.fetch.last_modified), TEXT(u.fetch.set.id),

@@ -216,6 +216,24 @@ take_addr(struct addr *to, const struct addr *from)
 		*to = *from;
 }
 
+/* The addresses are as found now: one that was given back is none of ours any more. */
+static void
+take_own(struct host_facts *facts, const struct host_facts *found)
+{
+	unsigned int i;
+
+	memset(facts->own, 0, sizeof(facts->own));
+	facts->nown = 0;
+	for (i = 0; i < found->nown && i < FACT_OWN_MAX; i++) {
+		struct own_address *own = &facts->own[facts->nown];
+
+		take_addr(&own->public_ip, &found->own[i].public_ip);
+		take_addr(&own->private_ip, &found->own[i].private_ip);
+		take(own->interface_id, sizeof(own->interface_id), found->own[i].interface_id);
+		facts->nown += own->public_ip.family != ADDR_NONE;
+	}
+}
+
 static void
 take_all(struct host_facts *facts, const struct host_facts *found)
 {
@@ -236,6 +254,7 @@ take_all(struct host_facts *facts, const struct host_facts *found)
 #undef TAKE
 	take_addr(&facts->private_ip, &found->private_ip);
 	take_addr(&facts->public_ip, &found->public_ip);
+	take_own(facts, found);
 }
 
 bool

@@ -40,6 +40,13 @@ struct event {
 };
 
 #define FACT_MAX	128
+#define FACT_OWN_MAX	8	/* public addresses that are told apart */
+
+/* An address that others know this host by, and what it is mapped to (IPv6: the same). */
+struct own_address {
+	struct addr public_ip, private_ip;
+	char interface_id[32];
+};
 
 struct host_facts {
 	char host_id[FACT_MAX];		/* contract: never empty */
@@ -56,6 +63,8 @@ struct host_facts {
 	char detector_id[FACT_MAX];
 	struct addr private_ip, public_ip;	/* ADDR_NONE: unknown */
 	uint8_t on_ec2;
+	uint8_t nown;			/* of own */
+	struct own_address own[FACT_OWN_MAX];
 };
 
 #endif

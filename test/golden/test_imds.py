@@ -19,7 +19,9 @@ def tree():
     macs = "meta-data/network/interfaces/macs/"
     primary = {"device-number": "0", "interface-id": "eni-1", "vpc-id": "vpc-1", "subnet-id": "subnet-1",
                "security-group-ids": "sg-1\nsg-2", "security-groups": "launch wizard 1\nother",
-               "local-ipv4s": "10.0.1.7\n10.0.1.8", "public-ipv4s": "198.51.100.9"}
+               "local-ipv4s": "10.0.1.7\n10.0.1.8", "public-ipv4s": "198.51.100.9\n198.51.100.10",
+               "ipv4-associations/198.51.100.9": "10.0.1.7", "ipv4-associations/198.51.100.10": "10.0.1.8",
+               "ipv6s": "2001:db8::7"}
     return {
         "dynamic/instance-identity/document": json.dumps(DOCUMENT),
         "meta-data/services/partition": "aws",
@@ -28,6 +30,7 @@ def tree():
         macs: f"{SECOND}/\n{FIRST}/",
         f"{macs}{SECOND}/device-number": "1",
         f"{macs}{SECOND}/interface-id": "eni-2",
+        f"{macs}{SECOND}/public-ipv4s": "198.51.100.11",
         **{f"{macs}{FIRST}/{name}": value for name, value in primary.items()},
     }
 
@@ -68,7 +71,9 @@ def test_facts_are_found(tmp_path):
         "image_id": "ami-0abc", "profile_arn": "arn:aws:iam::123456789012:instance-profile/web",
         "profile_id": "AIPA1", "interface_id": "eni-1", "vpc_id": "vpc-1", "subnet_id": "subnet-1",
         "security_group_id": "sg-1", "security_group": "launch wizard 1", "private_ip": "10.0.1.7",
-        "public_ip": "198.51.100.9", "on_ec2": 1}
+        "public_ip": "198.51.100.9", "on_ec2": 1,
+        "own": [["198.51.100.11", "", "eni-2"], ["198.51.100.9", "10.0.1.7", "eni-1"],
+                ["198.51.100.10", "10.0.1.8", "eni-1"], ["2001:db8::7", "2001:db8::7", "eni-1"]]}
     assert [method for method, _, _ in server.seen].count("PUT") == 1
     assert all("x-forwarded-for" not in headers for _, _, headers in server.seen)
 
@@ -140,3 +145,11 @@ def test_never_over_a_proxy(tmp_path):
 def test_switched_off(tmp_path):
     said, server = ask(tmp_path, Metadata(tree()), AWS_EC2_METADATA_DISABLED="TRUE")
     assert said == [] and not server.seen
+
+
+def test_more_own_addresses_than_there_is_room_for(tmp_path):
+    answers = tree()
+    addresses = [f"198.51.100.{n}" for n in range(100)] + ["nonsense", "x" * 4000]
+    answers[f"meta-data/network/interfaces/macs/{SECOND}/public-ipv4s"] = "\n".join(addresses)
+    (facts,), _ = ask(tmp_path, Metadata(answers))
+    assert [own[0] for own in facts["own"]] == addresses[:8]

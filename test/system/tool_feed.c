@@ -112,8 +112,9 @@ print_discovered(const struct msg_discovered *discovered)
 static void
 print_facts(const struct host_facts *facts)
 {
-	cJSON *object = cJSON_CreateObject();
+	cJSON *object = cJSON_CreateObject(), *own, *one;
 	char text[ADDR_TEXT_MAX];
+	unsigned int i;
 
 #define ADD(member)	cJSON_AddStringToObject(object, #member, facts->member)
 	ADD(host_id);
@@ -137,6 +138,17 @@ print_facts(const struct host_facts *facts)
 	cJSON_AddStringToObject(object, "public_ip", facts->public_ip.family == ADDR_NONE ? "" :
 	    addr_text(&facts->public_ip, text));
 	cJSON_AddNumberToObject(object, "on_ec2", facts->on_ec2);
+	own = cJSON_AddArrayToObject(object, "own");
+	for (i = 0; i < facts->nown; i++) {
+		one = cJSON_CreateArray();
+		cJSON_AddItemToArray(own, one);
+		cJSON_AddItemToArray(one, cJSON_CreateString(addr_text(&facts->own[i].public_ip,
+		    text)));
+		cJSON_AddItemToArray(one, cJSON_CreateString(
+		    facts->own[i].private_ip.family == ADDR_NONE ? "" :
+		    addr_text(&facts->own[i].private_ip, text)));
+		cJSON_AddItemToArray(one, cJSON_CreateString(facts->own[i].interface_id));
+	}
 	print(object);
 }
 

@@ -7,6 +7,7 @@
  *   sighting REMOTE ENTRY in|out|- PROTO LOCAL_PORT REMOTE_PORT
  *   count REMOTE|- ENTRY in|out VERDICT EPOCH PACKETS BYTES DROPPED
  *   event ID NAME TIME_MS REASON
+ *   own ADDRESS|-   a public address of the host from now on   list CIDR   another list
  *   findings SINCE_MS UNDELIVERED   show ID   status   facts HOST_ID   stop
  */
 #include <errno.h>
@@ -30,6 +31,9 @@ struct tool {
 	struct loop *loop;
 	struct channel *channel;
 	pid_t pid;
+	const char *host_id;
+	struct addr own;	/* ADDR_NONE: none */
+	uint64_t generation;
 	char *rest;		/* of standard input, without a line's end yet */
 	size_t size;
 };
@@ -251,7 +255,48 @@ send_facts(struct tool *tool, const char *host_id)
 	snprintf(facts->partition, sizeof(facts->partition), "aws");
 	snprintf(facts->vpc_id, sizeof(facts->vpc_id), "vpc-0a1b2c3d");
 	parse_addr(&facts->private_ip, "10.0.0.5");
+	if (tool->own.family != ADDR_NONE) {
+		facts->nown = 1;
+		facts->own[0].public_ip = tool->own;
+		parse_addr(&facts->own[0].private_ip, "10.0.0.5");
+		snprintf(facts->own[0].interface_id, sizeof(facts->own[0].interface_id), "eni-7");
+	}
 	send_it(tool, &message, -1);
+}
+
+/* A list of one source, as the parent would unite it. */
+static void
+send_list(struct tool *tool, const char *cidr)
+{
+	struct list_source source = { .name = "abuse", .action = LIST_DROP };
+	struct message message = { .type = MSG_LIST };
+	struct entries *entries = entries_new();
+	struct list *one, *all;
+	struct image image, united;
+	struct compile_notes notes;
+	struct list_error error;
+	struct range range;
+	int fd;
+
+	parse_range(&range, cidr);
+	if (entries == NULL || entries_add(entries, &range, 1) != 0 ||
+	    compile_source(entries, &source, &image) != 0 ||
+	    list_open_memory(&one, image.bytes, image.size, &error) != 0 ||
+	    compile_union((const struct list *const *)&one, 1, SCOPE_ANY, &united, &notes) != 0 ||
+	    list_open_memory(&all, united.bytes, united.size, &error) != 0)
+		die("list");
+	fd = memfd_with("list", united.bytes, united.size);
+	if (fd < 0)
+		die("memfd");
+	message.u.list.generation = ++tool->generation;
+	memcpy(message.u.list.hash, list_hash(all), LIST_HASH_LEN);
+	send_it(tool, &message, fd);
+	close(fd);
+	list_free(all);
+	list_free(one);
+	image_free(&united);
+	image_free(&image);
+	entries_free(entries);
 }
 
 static void
@@ -277,6 +322,13 @@ do_line(struct tool *tool, char *line)
 		do_query(tool, QUERY_SHOW, args);
 	} else if (strcmp(line, "facts") == 0) {
 		send_facts(tool, args);
+	} else if (strcmp(line, "own") == 0) {
+		memset(&tool->own, 0, sizeof(tool->own));
+		if (strcmp(args, "-") != 0)
+			parse_addr(&tool->own, args);
+		send_facts(tool, tool->host_id);
+	} else if (strcmp(line, "list") == 0) {
+		send_list(tool, args);
 	} else if (strcmp(line, "status") == 0) {
 		message.type = MSG_STATUS_ASK;
 		send_it(tool, &message, -1);
@@ -344,41 +396,6 @@ send_conf(struct tool *tool, const char *path)
 	conf_free(conf);
 }
 
-/* A list of one source, as the parent would unite it. */
-static void
-send_list(struct tool *tool, const char *cidr)
-{
-	struct list_source source = { .name = "abuse", .action = LIST_DROP };
-	struct message message = { .type = MSG_LIST };
-	struct entries *entries = entries_new();
-	struct list *one, *all;
-	struct image image, united;
-	struct compile_notes notes;
-	struct list_error error;
-	struct range range;
-	int fd;
-
-	parse_range(&range, cidr);
-	if (entries == NULL || entries_add(entries, &range, 1) != 0 ||
-	    compile_source(entries, &source, &image) != 0 ||
-	    list_open_memory(&one, image.bytes, image.size, &error) != 0 ||
-	    compile_union((const struct list *const *)&one, 1, SCOPE_ANY, &united, &notes) != 0 ||
-	    list_open_memory(&all, united.bytes, united.size, &error) != 0)
-		die("list");
-	fd = memfd_with("list", united.bytes, united.size);
-	if (fd < 0)
-		die("memfd");
-	message.u.list.generation = 1;
-	memcpy(message.u.list.hash, list_hash(all), LIST_HASH_LEN);
-	send_it(tool, &message, fd);
-	close(fd);
-	list_free(all);
-	list_free(one);
-	image_free(&united);
-	image_free(&image);
-	entries_free(entries);
-}
-
 static pid_t
 start_role(int *fd)
 {
@@ -421,6 +438,7 @@ main(int argc, char **argv)
 	if (tool.channel == NULL)
 		die("channel");
 	send_conf(&tool, argv[1]);
+	tool.host_id = argv[2];
 	send_facts(&tool, argv[2]);
 	if (argc > 3)
 		send_list(&tool, argv[3]);
