@@ -30,7 +30,7 @@ struct sources {
 	int list_fd;			/* its memfd, -1: none */
 	uint64_t generation;
 	bool changed;			/* a source's image changed since the last union */
-	bool asked_facts;
+	int64_t facts_ms;		/* when the host's facts are to be asked for again */
 };
 
 static void plan(struct sources *sources);
@@ -309,7 +309,7 @@ ask_for(struct sources *sources, uint32_t index)
 
 	fetch->source = index;
 	fetch->conf = source->conf_index;
-	fetch->ask_facts = !sources->asked_facts;
+	fetch->ask_facts = loop_now_ms() >= sources->facts_ms;
 	if (source->discovery != NULL) {
 		fetch->discover = 1;
 		discovery_begin(source->discovery);
@@ -342,7 +342,11 @@ sources_brief_feed(struct sources *sources)
 		    pace_is_due(&sources->rows.all[i].pace, now, sources->rows.all[i].conf->refresh_ms))
 			ask_for(sources, (uint32_t)i);
 	}
-	sources->asked_facts = true;
+	/* an EIP comes and goes; with no network yet there is another try at the next refresh */
+	if (now >= sources->facts_ms)
+		sources->facts_ms = now + (sources->agent->facts.zone[0] != '\0' ?
+		    sources->agent->conf->agent.discover_ms :
+		    sources->agent->conf->agent.refresh_ms);
 	role_send(sources->agent->roles[ROLE_FEED], &message, -1);
 }
 
