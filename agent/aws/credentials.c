@@ -139,8 +139,8 @@ ask(struct credentials *credentials, int64_t now)
 		memcpy(credentials->trouble, reason, sizeof(credentials->trouble));
 		credentials->next_ms = now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
 		if (log_allowed(&credentials->said, now, SAY_AGAIN_MS, &skipped))
-			log_warn("no %scredentials for aws error=%s",
-			    credentials->origin != CREDENTIALS_NONE ? "new " : "", reason);
+			log_warn("no credentials for aws kept=%s error=\"%s\"",
+			    credentials->origin != CREDENTIALS_NONE ? "yes" : "no", reason);
 	}
 	if (found != NULL)
 		aws_keys_wipe(&found->keys);
