@@ -64,12 +64,14 @@ read_file(const char *folder, const char *name)
 	return text;
 }
 
-/* The suite's files may have passed through a system with other line ends. */
+/* The suite's files may have passed through a system with other line ends, and a byte order mark. */
 static void
 drop_returns(char *text)
 {
 	char *to = text;
 
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
 	for (; *text != '\0'; text++) {
 		if (*text != '\r')
 			*to++ = *text;
@@ -109,13 +111,15 @@ read_keys(struct aws_keys *keys, const cJSON *context)
 	    copy_text(keys->token, sizeof(keys->token), token != NULL ? token : "");
 }
 
-/* 2015-08-30T12:36:00Z */
+/* 2015-08-30T12:36:00Z, 20150830T123600Z */
 static bool
 read_time(int64_t *time_s, const char *text)
 {
 	struct tm tm = { 0 };
 	const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
 
+	if (end == NULL && text != NULL)
+		end = strptime(text, "%Y%m%dT%H%M%S", &tm);
 	if (end != NULL && *end == '.')
 		end += 1 + strspn(end + 1, "0123456789");
 	if (end == NULL || (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0))
@@ -165,12 +169,37 @@ cut_line(char **text)
 	return line;
 }
 
+/*
+ * Targets are raw; some copies of the suite have what a URL cannot carry, blanks
+ * and UTF-8, encoded already.  Any other escape is part of the path, to be
+ * encoded as it stands: %3D is signed as %253D.
+ */
+static bool
+make_raw(char *path)
+{
+	char escape[4] = "", *to = path, *from;
+
+	for (from = path; *from != '\0'; from++, to++) {
+		*to = *from;
+		if (*from != '%' || strspn(from + 1, "0123456789ABCDEFabcdef") < 2)
+			continue;
+		memcpy(escape, from, 3);
+		if (sigv4_decode(escape) != 1 || escape[0] == '\0')
+			return false;
+		if (escape[0] > ' ' && escape[0] <= '~')
+			continue;
+		*to = escape[0];
+		from += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
 /* METHOD target HTTP/1.1, where the target may hold blanks. */
 static bool
 read_target(struct vector *vector, char *line)
 {
 	char *target, *end = NULL, *at, *query;
-	size_t n;
 
 	if (line == NULL)
 		return false;
@@ -178,7 +207,7 @@ read_target(struct vector *vector, char *line)
 	if (target == NULL)
 		return false;
 	*target++ = '\0';
-	for (at = target; (at = strstr(at, " HTTP/")) != NULL; at++)
+	for (at = target; (at = strcasestr(at, " HTTP/")) != NULL; at++)
 		end = at;
 	if (end == NULL)
 		return false;
@@ -187,8 +216,7 @@ read_target(struct vector *vector, char *line)
 	if (query != NULL)
 		*query++ = '\0';
 	/* the signed form is the encoded target: the rule encodes it, once */
-	n = sigv4_decode(target);
-	if (strlen(target) != n)
+	if (!make_raw(target))
 		return false;
 	vector->request.method = line;
 	vector->request.path = target;
@@ -356,14 +384,20 @@ by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* A folder with folders in it is walked; any other is a case. */
+static bool
+is_case_file(const char *name)
+{
+	return strcmp(name, "context.json") == 0 || strcmp(name, "request.txt") == 0;
+}
+
+/* A folder with folders in it is walked; any other, and one with a case's files, is a case. */
 static int
 walk(const char *folder, const char *name, unsigned int depth)
 {
 	struct dirent **entries = NULL;
 	char path[4096], below[4096];
 	int i, n = scandir(folder, &entries, NULL, by_name);
-	bool is_case = depth > 0;
+	bool has_folders = false, has_files = false;
 
 	if (n < 0)
 		return -errno;
@@ -373,12 +407,13 @@ walk(const char *folder, const char *name, unsigned int depth)
 		    entries[i]->d_name);
 		if (entries[i]->d_name[0] != '.' && depth < DEPTH_MAX && is_folder(path)) {
 			walk(path, below, depth + 1);
-			is_case = false;
+			has_folders = true;
 		}
+		has_files = has_files || is_case_file(entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
-	if (is_case)
+	if (depth > 0 && (has_files || !has_folders))
 		sign_folder(folder, name);
 	return 0;
 }
