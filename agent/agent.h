@@ -120,6 +120,7 @@ int sources_configure(struct sources *sources);
 int sources_refresh(struct sources *sources, const char *name, bool discover);
 /* Puts the list that a gate holds back in force.  -ENOENT: no such source, -ENODATA: none held. */
 int sources_accept(struct sources *sources, const char *name);
+void sources_domains(struct sources *sources, const struct msg_domains *domains, int fd);
 void sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int fd);
 void sources_discovered(struct sources *sources, const struct msg_discovered *discovered);
 /* The feed has ended, well or not. */
@@ -146,6 +147,7 @@ struct source_view {
 	bool unkept;			/* in force, but not on disk: a restart would not have it */
 	int64_t last_good_ms, last_try_ms, next_ms;	/* wall clock, 0: never */
 	uint64_t rejected, lines;
+	uint32_t domains;		/* names kept with it */
 	const char *error;		/* "" when fine */
 };
 void sources_view(const struct sources *sources, size_t index, struct source_view *view);

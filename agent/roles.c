@@ -108,6 +108,7 @@ static bool
 may_send(enum role_kind kind, uint32_t type)
 {
 	switch (type) {
+	case MSG_DOMAINS:
 	case MSG_FETCHED:
 	case MSG_HOST_FOUND:
 	case MSG_DISCOVERED:
@@ -161,6 +162,9 @@ on_message(const struct message *message, int *fd, void *arg)
 		return;
 	}
 	switch (message->type) {
+	case MSG_DOMAINS:
+		sources_domains(agent->sources, &message->u.domains, *fd);
+		break;
 	case MSG_FETCHED:
 		sources_fetched(agent->sources, &message->u.fetched, *fd);
 		break;

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent.h"
+#include "core/domains.h"
 #include "core/gate.h"
 #include "jitter.h"
 #include "runtime/cache.h"
@@ -21,6 +24,62 @@ source_free_lists(struct source *source)
 	list_free(source->in_force);
 	list_free(source->held);
 	source->in_force = source->held = NULL;
+	free(source->domains);
+	source->domains = NULL;
+}
+
+static void
+drop_domains(struct source *source)
+{
+	free(source->domains);
+	source->domains = NULL;
+	source->domains_size = 0;
+}
+
+void
+source_take_domains(struct source *source, int fd)
+{
+	char *text = malloc(DOMAINS_BYTES + 1);
+	size_t have = 0;
+	ssize_t n = 1;
+	uint32_t names;
+
+	drop_domains(source);
+	/* a snapshot, whatever the feed does to it meanwhile */
+	while (text != NULL && have <= DOMAINS_BYTES && n > 0) {
+		n = pread(fd, text + have, DOMAINS_BYTES + 1 - have, (off_t)have);
+		have += n > 0 ? (size_t)n : 0;
+	}
+	if (text == NULL || n < 0 || !domains_check(text, have, &names)) {
+		log_error("domain names not taken source=%s reason=\"not as they must be\"",
+		    source->conf->name);
+		free(text);
+		return;
+	}
+	source->domains = realloc(text, have);
+	if (source->domains == NULL)
+		source->domains = text;
+	source->domains_size = have;
+}
+
+/* The list they came with is in force: they go with it to the disk. */
+static void
+keep_domains(struct source *source)
+{
+	uint32_t n;
+	int error;
+
+	if (source->domains == NULL || !domains_check(source->domains, source->domains_size, &n))
+		return;
+	error = cache_domains_store(source->state_dir, source->conf->name,
+	    n > 0 ? source->domains : NULL, source->domains_size);
+	if (error != 0)
+		log_error("domain names not kept source=%s path=%s error=\"%s\"",
+		    source->conf->name, source->state_dir, strerror(-error));
+	else if (n != source->ndomains)
+		log_info("domain names kept source=%s names=%u", source->conf->name, n);
+	source->ndomains = n;
+	drop_domains(source);
 }
 
 /* Puts list in the place of what was in force.  Takes it over. */
@@ -92,6 +151,8 @@ source_load(struct source *source)
 {
 	struct cache_copy copy;
 	struct list_error error;
+	char *names = NULL;
+	size_t size;
 	int rc;
 
 	rc = cache_load(source->state_dir, source->conf->name, &copy, &error);
@@ -109,6 +170,10 @@ source_load(struct source *source)
 		return;
 	}
 	adopt(source, copy.list, true);
+	if (cache_domains_load(source->state_dir, source->conf->name, &names, &size,
+	    &source->ndomains) != 0)
+		source->ndomains = 0;
+	free(names);
 	source->last_good_ms = copy.stored_ms;
 	snprintf(source->etag, sizeof(source->etag), "%s", copy.etag);
 	snprintf(source->last_modified, sizeof(source->last_modified), "%s", copy.last_modified);
@@ -148,6 +213,7 @@ source_inherit(struct source *source, struct source *from)
 	source->from = is.from;
 	source->set = is.set;
 	from->in_force = from->held = NULL;
+	from->domains = NULL;
 	from->has_list = false;
 	source->fetching = false;
 	if (same_reading(conf, old))
@@ -193,6 +259,7 @@ put_in_force(struct source *source, struct list *list)
 	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
 	    source->last_modified);
 	source->on_disk = rc == 0;
+	keep_domains(source);
 	if (rc != 0)
 		log_error("last good list not kept source=%s path=%s error=\"%s\"; it is in force",
 		    source->conf->name, source->state_dir, strerror(-rc));
@@ -302,6 +369,7 @@ unchanged(struct source *source)
 {
 	list_free(source->held);
 	source->held = NULL;
+	keep_domains(source);
 	succeed(source);
 	return false;
 }
@@ -363,6 +431,7 @@ source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
 		fail(source, "said to be unchanged, but there is no list in force");
 		return false;
 	}
+	drop_domains(source);
 	fail(source, fetched->reason);
 	if (fetched->retry_after_s > 0)
 		source->pace.due_ms = loop_now_ms() + fetched->retry_after_s * INT64_C(1000);

@@ -41,6 +41,9 @@ struct source {
 	struct pace pace;			/* when it is asked next */
 	bool fetching, stale_told;
 	uint64_t lines, rejected;		/* of what was read last */
+	uint32_t ndomains;			/* domain names kept with the list in force */
+	char *domains;				/* owned: those of a list that is not in force yet; NULL */
+	size_t domains_size;
 	char error[FETCH_REASON_MAX];		/* "" when fine */
 };
 
@@ -53,6 +56,9 @@ void source_load(struct source *source);
  * old one protects.  A changed role starts afresh.
  */
 void source_inherit(struct source *source, struct source *from);
+
+/* The domain names of a list that the feed is about to answer with; fd is borrowed. */
+void source_take_domains(struct source *source, int fd);
 
 /* The feed's answer; fd is borrowed.  True: another list is in force now. */
 bool source_fetched(struct source *source, const struct msg_fetched *fetched, int fd);

@@ -195,6 +195,21 @@ discover_sooner(struct sources *sources, const struct source *set)
 }
 
 void
+sources_domains(struct sources *sources, const struct msg_domains *domains, int fd)
+{
+	struct source *source = domains->source < sources->rows.n ?
+	    &sources->rows.all[domains->source] : NULL;
+
+	if (source == NULL || source->discovery != NULL || !source->fetching) {
+		log_error("feed answered for source %u, which it was not asked for",
+		    domains->source);
+		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		return;
+	}
+	source_take_domains(source, fd);
+}
+
+void
 sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int fd)
 {
 	struct source *source;
@@ -442,6 +457,7 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	view->next_ms = loop_wall_ms() + (source->pace.due_ms - loop_now_ms());
 	view->rejected = source->rejected;
 	view->lines = source->lines;
+	view->domains = source->ndomains;
 	view->error = source->error;
 }
 

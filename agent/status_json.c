@@ -96,6 +96,7 @@ source_json(const struct source_view *view)
 	cJSON_AddStringToObject(object, "state", view->state);
 	add_number(object, "entries", source != NULL ? source->entries : 0);
 	add_number(object, "rejected", view->rejected);
+	add_number(object, "domains", view->domains);
 	if (source != NULL)
 		add_hash(object, "hash", source->hash);
 	else

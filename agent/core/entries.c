@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/domains.h"
 #include "threatlistd/list.h"
 
 #define ROOM_FIRST	256	/* entries */
@@ -24,7 +25,22 @@ entries_free(struct entries *entries)
 		return;
 	free(entries->v4);
 	free(entries->v6);
+	domains_free(entries->domains);
 	free(entries);
+}
+
+int
+entries_want_domains(struct entries *entries)
+{
+	if (entries->domains == NULL)
+		entries->domains = domains_new();
+	return entries->domains != NULL ? 0 : -ENOMEM;
+}
+
+struct domains *
+entries_domains(const struct entries *entries)
+{
+	return entries->domains;
 }
 
 /* Half as much again, so that a large list does not reserve twice its size. */

@@ -20,6 +20,7 @@ struct entries {
 	struct entry6 *v6;
 	size_t n4, n6;
 	size_t room4, room6;
+	struct domains *domains;	/* NULL: not wanted */
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/domains.h"
 #include "core/format_read.h"
 
 static const char *const format_names[FORMAT_END] = {
@@ -128,6 +129,14 @@ format_refuse(struct format_report *report, uint32_t line, const char *fmt, ...)
 }
 
 int
+format_take_domain(struct entries *entries, const char *text, size_t len)
+{
+	struct domains *domains = entries_domains(entries);
+
+	return domains != NULL ? domains_add(domains, text, len) : 0;
+}
+
+int
 format_take(struct entries *entries, struct format_report *report, uint32_t line, const char *text,
     size_t len)
 {
@@ -139,8 +148,10 @@ format_take(struct entries *entries, struct format_report *report, uint32_t line
 	wrong = range_parse(&range, text, len, &notes);
 	if (wrong != NULL) {
 		format_reject(report, line, wrong, text, len);
-		report->domains += wrong == addr_wrong_domain;
-		return 0;
+		if (wrong != addr_wrong_domain)
+			return 0;
+		report->domains++;
+		return format_take_domain(entries, text, len);
 	}
 	error = entries_add(entries, &range, line);
 	if (error != 0)

@@ -36,6 +36,13 @@ void entries_free(struct entries *entries);
 int entries_add(struct entries *entries, const struct range *range, uint32_t line);
 size_t entries_count(const struct entries *entries);
 
+struct domains;
+
+/* Before reading: domain names are wanted, too (core/domains.h).  0, -ENOMEM. */
+int entries_want_domains(struct entries *entries);
+/* What came of them; NULL: they were not wanted.  Belongs to entries. */
+struct domains *entries_domains(const struct entries *entries);
+
 #define FORMAT_REJECTS_KEPT	10
 #define FORMAT_TEXT_KEPT	80
 

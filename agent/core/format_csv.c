@@ -32,6 +32,7 @@ struct reading {
 	int taken[TAKEN_MAX];	/* columns; -1: none */
 	int type;		/* OTX_CSV: the column of the type; -1 in other formats */
 	int about[ABOUT_MAX];	/* FIRE_EYE: columns of fire_eye_about; -1: none */
+	int domain;		/* FIRE_EYE: a name beside the addresses; -1 in other formats */
 	size_t columns;		/* of the header */
 };
 
@@ -70,6 +71,7 @@ map_columns(struct reading *reading)
 		reading->taken[1] = csv_find(csv, "ip");
 		for (i = 0; i < ABOUT_MAX; i++)
 			reading->about[i] = csv_find(csv, fire_eye_about[i].name);
+		reading->domain = csv_find(csv, "domain");
 		break;
 	default:
 		reading->taken[0] = csv_find(csv, "ip");
@@ -151,6 +153,19 @@ judge_empty(struct reading *reading)
 		reject_row(reading, "empty");
 }
 
+/* A name in the column, if there is one. */
+static int
+take_domain(struct reading *reading, int column)
+{
+	const char *text;
+	size_t len;
+
+	if (column < 0)
+		return 0;
+	text = csv_field(reading->csv, (size_t)column, &len);
+	return len > 0 ? format_take_domain(reading->entries, text, len) : 0;
+}
+
 static int
 take_row(struct reading *reading)
 {
@@ -174,7 +189,17 @@ take_row(struct reading *reading)
 	}
 	if (empty)
 		judge_empty(reading);
-	return 0;
+	return take_domain(reading, reading->domain);
+}
+
+/* An OTX row that holds no address. */
+static int
+skip_row(struct reading *reading)
+{
+	enum format_skip skip = otx_skip(reading->csv, (size_t)reading->type);
+
+	reading->report->skipped[skip]++;
+	return skip == FORMAT_SKIP_DOMAIN ? take_domain(reading, reading->taken[0]) : 0;
 }
 
 static int
@@ -194,10 +219,8 @@ read_row(struct reading *reading)
 			reject_row(reading, "no indicator type");
 			return 0;
 		}
-		if (!is_otx_address(csv, (size_t)reading->type)) {
-			reading->report->skipped[otx_skip(csv, (size_t)reading->type)]++;
-			return 0;
-		}
+		if (!is_otx_address(csv, (size_t)reading->type))
+			return skip_row(reading);
 	}
 	return take_row(reading);
 }
@@ -255,6 +278,7 @@ format_read_csv(struct entries *entries, const char *data, size_t size,
 		.report = report,
 		.taken = { -1, -1 },
 		.type = -1,
+		.domain = -1,
 	};
 	int error;
 

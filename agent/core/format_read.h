@@ -16,6 +16,9 @@ int format_take(struct entries *entries, struct format_report *report, uint32_t 
 void format_reject(struct format_report *report, uint32_t line, const char *reason,
     const char *text, size_t len);
 
+/* A domain name of the list: kept where that is wanted, not counted.  0, -ENOMEM. */
+int format_take_domain(struct entries *entries, const char *text, size_t len);
+
 /* The list is no list: why, and at which line.  Returns -EBADMSG. */
 int format_refuse(struct format_report *report, uint32_t line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

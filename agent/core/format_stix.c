@@ -44,8 +44,9 @@ struct stix {
 	int error;
 	unsigned int depth;
 	struct level levels[DEPTH_MAX];
-	/* the Address_Value that is open */
+	/* the Address_Value that is open, or the domain name's Value */
 	unsigned int value_depth;	/* 0: none */
+	bool value_domain;		/* it is the Value of a domain name */
 	uint32_t value_line;
 	enum condition condition;
 	bool any;			/* apply_condition */
@@ -144,16 +145,17 @@ copy(char *to, size_t size, const char *from)
 }
 
 static void
-begin_value(struct stix *stix, const char *const *atts)
+begin_value(struct stix *stix, const char *const *atts, bool domain)
 {
 	const char *condition = attribute(atts, "condition");
 	const char *apply = attribute(atts, "apply_condition");
 	const char *delimiter = attribute(atts, "delimiter");
 	unsigned int i;
 
-	for (i = 0; i < stix->depth; i++)
+	for (i = 0; i < stix->depth && !domain; i++)
 		stix->levels[i].has_address = true;
 	stix->value_depth = stix->depth;
+	stix->value_domain = domain;
 	stix->value_line = line_of(stix);
 	stix->nvalue = 0;
 	stix->value_long = false;
@@ -169,6 +171,16 @@ begin_value(struct stix *stix, const char *const *atts)
 		stix->condition = CONDITION_BETWEEN;
 	else
 		stix->condition = CONDITION_OTHER;
+}
+
+/* The name within a domain name's object. */
+static bool
+is_domain_value(const struct stix *stix, const char *name)
+{
+	const struct level *parent = stix->depth > 1 ? &stix->levels[stix->depth - 2] : NULL;
+
+	return parent != NULL && parent->object && parent->skip == FORMAT_SKIP_DOMAIN &&
+	    is_cybox(name, "Value");
 }
 
 static void XMLCALL
@@ -193,7 +205,9 @@ on_start(void *arg, const char *name, const char **atts)
 		level->skip = object_skip(attribute(atts, "type"));
 	read_category(level, attribute(atts, "category"));
 	if (stix->value_depth == 0 && is_cybox(name, "Address_Value"))
-		begin_value(stix, atts);
+		begin_value(stix, atts, false);
+	else if (stix->value_depth == 0 && is_domain_value(stix, name))
+		begin_value(stix, atts, true);
 }
 
 static void XMLCALL
@@ -299,6 +313,24 @@ take_each(struct stix *stix)
 	return error;
 }
 
+/* Names by Equals alone; those that are excluded are no threat. */
+static int
+take_domains(struct stix *stix)
+{
+	const char *at = stix->value, *part;
+	size_t len;
+	int error = 0;
+
+	if (stix->condition != CONDITION_EQUALS || stix->value_long ||
+	    stix->levels[stix->depth - 1].negated)
+		return 0;
+	while (error == 0 && at != NULL) {
+		part = next_part(stix, &at, &len);
+		error = format_take_domain(stix->entries, part, len);
+	}
+	return error;
+}
+
 static bool
 is_one_value(const struct stix *stix)
 {
@@ -346,7 +378,7 @@ on_end(void *arg, const char *name)
 	if (stix->error != 0)
 		return;
 	if (stix->value_depth == stix->depth) {
-		error = take_value(stix);
+		error = stix->value_domain ? take_domains(stix) : take_value(stix);
 		stix->value_depth = 0;
 		if (error != 0) {
 			stop(stix, error);

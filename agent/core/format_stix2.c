@@ -58,6 +58,12 @@ take_value(const char *value, size_t len, void *arg)
 	return format_take(stix2->entries, stix2->report, stix2->line, value, len);
 }
 
+static int
+take_domain(const char *value, size_t len, void *arg)
+{
+	return format_take_domain(((struct stix2 *)arg)->entries, value, len);
+}
+
 /* The pattern of an object without escapes, in stix2->pattern; false: no memory. */
 static bool
 unescape(struct stix2 *stix2, const struct object *object, size_t *len)
@@ -81,6 +87,7 @@ take_pattern(struct stix2 *stix2, const struct object *object)
 	struct stix_pattern pattern;
 	const char *wrong;
 	size_t len;
+	int error;
 
 	stix2->line = object->pattern_line;
 	if (object->len > PATTERN_MAX) {
@@ -95,6 +102,9 @@ take_pattern(struct stix2 *stix2, const struct object *object)
 		format_reject(stix2->report, stix2->line, wrong, stix2->pattern, len);
 		return 0;
 	}
+	error = stix_pattern_take_domains(stix2->pattern, len, take_domain, stix2);
+	if (error != 0)
+		return error;
 	if (pattern.values > 0)
 		return stix_pattern_take(stix2->pattern, len, take_value, stix2);
 	stix2->report->skipped[pattern.skip]++;

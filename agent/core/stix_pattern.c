@@ -31,6 +31,7 @@ struct walk {
 	size_t len;
 	struct stix_pattern *pattern;	/* NULL: values are taken */
 	bool about_known;	/* pattern->skip is set */
+	bool domains;		/* values are those of domain names */
 	stix_value_fn *take;
 	void *arg;
 	int error;		/* of take */
@@ -177,6 +178,13 @@ is_address_path(const struct walk *walk)
 	    is_word(walk, "network-traffic:dst_ref.value");
 }
 
+/* Is it one whose values are wanted? */
+static bool
+is_wanted_path(const struct walk *walk)
+{
+	return walk->domains ? is_word(walk, "domain-name:value") : is_address_path(walk);
+}
+
 /* What a pattern is about goes by its first path. */
 static void
 note_about(struct walk *walk)
@@ -240,7 +248,7 @@ read_set(struct walk *walk, bool address)
 static const char *
 read_comparison(struct walk *walk)
 {
-	bool address = is_address_path(walk), negated, set, taken, known;
+	bool address = is_wanted_path(walk), negated, set, taken, known;
 
 	note_about(walk);
 	next(walk);
@@ -272,7 +280,7 @@ read_exists(struct walk *walk)
 	next(walk);
 	if (!is_path(walk))
 		return wrong_pattern;
-	if (is_address_path(walk))
+	if (is_wanted_path(walk))
 		return wrong_operator;
 	note_about(walk);
 	next(walk);
@@ -382,6 +390,16 @@ int
 stix_pattern_take(const char *text, size_t len, stix_value_fn *take, void *arg)
 {
 	struct walk walk = { .at = text, .end = text + len, .take = take, .arg = arg };
+
+	walk_all(&walk);
+	return walk.error;
+}
+
+int
+stix_pattern_take_domains(const char *text, size_t len, stix_value_fn *take, void *arg)
+{
+	struct walk walk = { .at = text, .end = text + len, .domains = true, .take = take,
+	    .arg = arg };
 
 	walk_all(&walk);
 	return walk.error;

@@ -31,4 +31,7 @@ const char *stix_pattern_read(struct stix_pattern *pattern, const char *text, si
 /* Hands out the values of a pattern that was read.  0, or what take returned. */
 int stix_pattern_take(const char *text, size_t len, stix_value_fn *take, void *arg);
 
+/* Likewise what domain-name:value is compared with by = or IN, up to the first that excludes names. */
+int stix_pattern_take_domains(const char *text, size_t len, stix_value_fn *take, void *arg);
+
 #endif

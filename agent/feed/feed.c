@@ -18,6 +18,7 @@
 
 #include "aws/call.h"
 #include "aws/imds.h"
+#include "core/domains.h"
 #include "feed/source.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
@@ -87,10 +88,10 @@ copy_rejects(const struct format_report *report, struct msg_fetched *fetched)
 	}
 }
 
-/* Why a text that was read is no list; SOURCE_READ if it is one. */
+/* Why a text that was read is no list; SOURCE_READ if it is one. names: domain names will do. */
 static enum source_outcome
 judge_text(const struct conf_source *source, int error, const struct format_report *report,
-    const struct msg_fetched *fetched, struct source_text *text)
+    const struct msg_fetched *fetched, bool names, struct source_text *text)
 {
 	const char *html = strncmp(text->content_type, "text/html", 9) == 0 ?
 	    " (it came as text/html)" : "";
@@ -99,6 +100,8 @@ judge_text(const struct conf_source *source, int error, const struct format_repo
 	uint64_t bad = report->rejected - report->domains;
 
 	format_skipped(report, skipped);
+	if (error == -ENODATA && names && bad == 0)
+		error = 0;
 	if (text->size == 0)
 		return source_failed(text, "is empty");
 	if (error == -E2BIG)
@@ -124,9 +127,16 @@ judge_text(const struct conf_source *source, int error, const struct format_repo
 	return SOURCE_READ;
 }
 
+/* An entity list of GuardDuty's may have nothing but domain names. */
+static bool
+is_of_entities(const struct msg_fetch *last)
+{
+	return last->has_set && last->set.kind >= SET_THREAT_ENTITY;
+}
+
 static enum source_outcome
-parse(const struct conf_source *source, struct source_text *text, struct entries *entries,
-    struct msg_fetched *fetched)
+parse(const struct conf_source *source, const struct msg_fetch *last, struct source_text *text,
+    struct entries *entries, struct msg_fetched *fetched)
 {
 	struct format_report report;
 	enum source_outcome outcome;
@@ -142,7 +152,8 @@ parse(const struct conf_source *source, struct source_text *text, struct entries
 	for (i = 0; i < NOTE_END; i++)
 		fetched->notes += report.notes[i];
 	copy_rejects(&report, fetched);
-	outcome = judge_text(source, error, &report, fetched, text);
+	outcome = judge_text(source, error, &report, fetched, is_of_entities(last) &&
+	    domains_count(entries_domains(entries)) > 0, text);
 	/* the entries hold all of it */
 	free(text->data);
 	text->data = NULL;
@@ -169,9 +180,36 @@ seal(const struct image *image, const struct msg_fetch *last, struct source_text
 	return SOURCE_READ;
 }
 
+/* Before the list itself; also none at all, because there may have been some. */
 static enum source_outcome
-compile(const struct conf_source *source, const struct msg_fetch *last, struct source_text *text,
-    struct msg_fetched *fetched, int *fd)
+tell_domains(struct feed *feed, const struct msg_fetch *last, const struct entries *entries,
+    struct source_text *text)
+{
+	struct message message = { .type = MSG_DOMAINS, .u.domains.source = last->source };
+	struct domains *domains = entries_domains(entries);
+	char *names;
+	size_t size;
+	uint32_t n;
+	int fd;
+
+	if (domains_print(domains, &names, &size, &n) != 0)
+		return source_failed(text, "out of memory");
+	fd = memfd_with("domains", names, size);
+	free(names);
+	if (fd < 0)
+		return source_failed(text, "cannot keep its domain names: %s", strerror(-fd));
+	if (domains_left_out(domains) > 0)
+		log_warn("domain names left out names=%" PRIu64 " kept=%" PRIu32 " at_most=%u",
+		    domains_left_out(domains), n, DOMAINS_MAX);
+	if (channel_send(feed->channel, &message, fd) != 0)
+		log_error("cannot pass on domain names");
+	close(fd);
+	return SOURCE_READ;
+}
+
+static enum source_outcome
+compile(struct feed *feed, const struct conf_source *source, const struct msg_fetch *last,
+    struct source_text *text, struct msg_fetched *fetched, int *fd)
 {
 	struct list_source about = { .role = source->role, .action = source->action };
 	struct image image = { NULL, 0 };
@@ -181,9 +219,12 @@ compile(const struct conf_source *source, const struct msg_fetch *last, struct s
 
 	snprintf(about.name, sizeof(about.name), "%s", source->name);
 	entries = entries_new();
-	if (entries == NULL)
-		return source_failed(text, "out of memory");
-	outcome = parse(source, text, entries, fetched);
+	outcome = entries != NULL && entries_want_domains(entries) == 0 ? SOURCE_READ :
+	    source_failed(text, "out of memory");
+	if (outcome == SOURCE_READ)
+		outcome = parse(source, last, text, entries, fetched);
+	if (outcome == SOURCE_READ)
+		outcome = tell_domains(feed, last, entries, text);
 	if (outcome != SOURCE_READ)
 		goto out;
 	error = compile_source(entries, &about, &image);
@@ -271,7 +312,7 @@ fetch(struct feed *feed, const struct msg_fetch *last)
 	}
 	outcome = read_source(&ask, &text);
 	if (outcome == SOURCE_READ)
-		outcome = compile(source, last, &text, fetched, &fd);
+		outcome = compile(feed, source, last, &text, fetched, &fd);
 	fetched->source = last->source;
 	fetched->outcome = outcome == SOURCE_READ ? FETCH_NEW : outcome == SOURCE_SAME ?
 	    FETCH_SAME : FETCH_FAILED;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/domains.h"
 #include "runtime/durable.h"
 
 #define FOLDER		"lists"
@@ -204,6 +205,72 @@ cache_sets_load(const char *state_dir, const char *name, char **text)
 	return error;
 }
 
+/* At most size bytes of a file.  How many, or -errno. */
+static ssize_t
+read_file(const char *path, char *text, size_t size)
+{
+	size_t have = 0;
+	ssize_t n = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	while (have < size && (n = read(fd, text + have, size - have)) > 0)
+		have += (size_t)n;
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	return n < 0 ? n : (ssize_t)have;
+}
+
+int
+cache_domains_load(const char *state_dir, const char *name, char **text, size_t *size,
+    uint32_t *n)
+{
+	char path[PATH_MAX];
+	ssize_t have;
+
+	*text = NULL;
+	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".domains"))
+		return -EINVAL;
+	*text = malloc(DOMAINS_BYTES + 1);
+	if (*text == NULL)
+		return -ENOMEM;
+	have = read_file(path, *text, DOMAINS_BYTES + 1);
+	if (have >= 0 && !domains_check(*text, (size_t)have, n))
+		have = -EINVAL;
+	if (have < 0) {
+		free(*text);
+		*text = NULL;
+		return (int)have;
+	}
+	*size = (size_t)have;
+	return 0;
+}
+
+int
+cache_domains_store(const char *state_dir, const char *name, const char *text, size_t size)
+{
+	char folder[PATH_MAX], path[PATH_MAX], file[LIST_NAME_MAX + 16], *old;
+	size_t nold;
+	uint32_t n;
+	bool same;
+	int error;
+
+	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".domains"))
+		return -EINVAL;
+	if (text == NULL || size == 0)
+		return unlink(path) != 0 && errno != ENOENT ? -errno : 0;
+	same = cache_domains_load(state_dir, name, &old, &nold, &n) == 0 && nold == size &&
+	    memcmp(old, text, size) == 0;
+	free(old);
+	if (same)
+		return 0;
+	error = make_folder(folder, state_dir);
+	snprintf(file, sizeof(file), "%s.domains", name);
+	return error == 0 ? durable_replace(folder, file, text, size) : error;
+}
+
 int
 cache_forget(const char *state_dir, const char *name)
 {
@@ -217,6 +284,8 @@ cache_forget(const char *state_dir, const char *name)
 	if (unlink(path) != 0 && errno != ENOENT)
 		error = -errno;
 	if (make_path(path, state_dir, name, ".list") && unlink(path) != 0 && errno != ENOENT)
+		error = -errno;
+	if (make_path(path, state_dir, name, ".domains") && unlink(path) != 0 && errno != ENOENT)
 		error = -errno;
 	return error;
 }

@@ -33,6 +33,16 @@ int cache_sets_store(const char *state_dir, const char *name, const char *text, 
 /* 0 and *text (the caller's, with a NUL), -ENOENT, -errno. */
 int cache_sets_load(const char *state_dir, const char *name, char **text);
 
+/*
+ * The domain names of a source beside its image: NAME.domains, as core/domains.h
+ * has it.  Written only if it differs from what is there; none (NULL or size 0): it goes.
+ * 0 or -errno.
+ */
+int cache_domains_store(const char *state_dir, const char *name, const char *text, size_t size);
+/* 0 and *text (the caller's), checked, with *n names; -ENOENT, -EINVAL, -errno. */
+int cache_domains_load(const char *state_dir, const char *name, char **text, size_t *size,
+    uint32_t *n);
+
 /* Of a source that is no more.  0 or -errno; nothing there is no error. */
 int cache_forget(const char *state_dir, const char *name);
 

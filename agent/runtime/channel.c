@@ -29,6 +29,7 @@ static const struct {
 	[MSG_STOP] = { 0, NO_FD },
 	[MSG_FETCH] = { sizeof(struct msg_fetch), NO_FD },
 	[MSG_GO] = { 0, NO_FD },
+	[MSG_DOMAINS] = { sizeof(struct msg_domains), WITH_FD },
 	[MSG_FETCHED] = { sizeof(struct msg_fetched), MAY_FD },
 	[MSG_HOST_FOUND] = { sizeof(struct host_facts), NO_FD },
 	[MSG_DISCOVERED] = { sizeof(struct msg_discovered), NO_FD },

@@ -38,6 +38,7 @@ enum message_type {
 	MSG_FETCH,		/* struct msg_fetch */
 	MSG_GO,			/* ask for the host facts if wanted, fetch, answer, exit 0 */
 	/* feed to parent */
+	MSG_DOMAINS,		/* struct msg_domains + fd: names of a list, before its MSG_FETCHED */
 	MSG_FETCHED,		/* struct msg_fetched (+ fd: sealed image of the one source, if new) */
 	MSG_HOST_FOUND,		/* struct host_facts */
 	MSG_DISCOVERED,		/* struct msg_discovered; one a set of GuardDuty's, then the end */
@@ -119,6 +120,11 @@ struct msg_fetched {
 	char last_modified[64];
 	char reason[FETCH_REASON_MAX];
 	char rejects[FETCH_REJECTS][160];	/* "LINE: REASON: TEXT", empty: none */
+};
+
+struct msg_domains {
+	uint32_t source;	/* as in msg_fetch; the fd is a text as core/domains.h has it */
+	uint32_t pad;
 };
 
 struct msg_discovered {
@@ -272,6 +278,7 @@ struct message {
 		struct host_facts facts;
 		struct msg_list list;
 		struct msg_fetch fetch;
+		struct msg_domains domains;
 		struct msg_fetched fetched;
 		struct msg_discovered discovered;
 		struct msg_mode mode;

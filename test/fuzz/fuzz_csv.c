@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/format.h"
+#include "names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum list_format formats[] = { FORMAT_OTX_CSV, FORMAT_ALIEN_VAULT,
 	    FORMAT_PROOF_POINT, FORMAT_FIRE_EYE, FORMAT_AUTO };
-	struct entries *entries = entries_new();
+	struct entries *entries = entries_with_names();
 	struct format_report report;
 	int error;
 
@@ -27,6 +28,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if ((error == 0) != (report.accepted > 0) || (error == -EBADMSG) != (report.refused[0] != 0))
 		abort();
-	entries_free(entries);
+	check_names(entries);
 	return 0;
 }

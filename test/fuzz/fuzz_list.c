@@ -4,6 +4,7 @@
 
 #include "core/compile.h"
 #include "core/entries.h"
+#include "names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,7 +41,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct list_source source = { .name = "fuzz", .action = LIST_DROP };
-	struct entries *entries = entries_new();
+	struct entries *entries = entries_with_names();
 	struct format_report report;
 	struct image image = { NULL, 0 };
 	struct list *list;
@@ -58,6 +59,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		list_free(list);
 		image_free(&image);
 	}
-	entries_free(entries);
+	check_names(entries);
 	return 0;
 }

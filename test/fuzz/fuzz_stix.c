@@ -4,13 +4,14 @@
 #include <stdlib.h>
 
 #include "core/format.h"
+#include "names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct entries *entries = entries_new();
+	struct entries *entries = entries_with_names();
 	struct format_report report;
 	int error;
 
@@ -23,6 +24,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if ((error == 0) != (report.accepted > 0) || (error == -EBADMSG) != (report.refused[0] != 0))
 		abort();
-	entries_free(entries);
+	check_names(entries);
 	return 0;
 }

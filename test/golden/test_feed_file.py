@@ -46,6 +46,22 @@ def test_changed_file_is_read(ask):
     assert ask(*validators(first))["outcome"] == "new"
 
 
+def test_domain_names_come_beside_the_list(ask):
+    write(ask.path, "192.0.2.1\nexample.com\n*.Example.org\n192.0.2.2\n")
+    first = ask()
+    assert (first["outcome"], first["entries"], first["rejected"]) == ("new", 2, 2)
+    assert first["domains"] == ["*.example.org", "example.com"]
+    write(ask.path, "192.0.2.1\n192.0.2.2\nexample.net\n")
+    again = ask(*validators(first))
+    assert (again["outcome"], again["domains"]) == ("same", ["example.net"])
+    write(ask.path, "192.0.2.1\n192.0.2.2\n")
+    assert ask(*validators(first))["domains"] == []
+    # whoever configures a list of addresses and gets none is told
+    write(ask.path, "example.com\nexample.org\n")
+    said = ask()
+    assert said["outcome"] == "failed" and "nothing acceptable" in said["reason"] and "domains" not in said
+
+
 def test_other_role_or_action_is_another_list(ask):
     write(ask.path, "192.0.2.1\n")
     hashes = {ask(**keys)["hash"] for keys in ({}, {"role": "trusted"}, {"action": "watch"})}

@@ -107,6 +107,41 @@ def test_sets_come_and_go_as_guardduty_says(lab, aws, host):
     assert not aws.violations()
 
 
+def names_of(host, name):
+    kept = host.dir / "state/lists" / f"{name}.domains"
+    return kept.read_text().splitlines() if kept.exists() else None
+
+
+def test_domain_names_of_entity_sets_are_kept(lab, aws, host):
+    heading = "threatlistd domains 1"
+    aws.threat_list("names", "example.com\n*.example.org\nexample.com\n", kind="threatentityset")
+    mixed = aws.threat_list("mixed", f"{LISTED}\nexample.net\n", kind="threatentityset")
+    aws.threat_list("broken", "192.0.2.256\nexample.com\n", kind="trustedentityset")
+    start(host, aws)
+    names = state(host, "names", "ok")
+    assert names and (names["entries"], names["domains"], names["error"]) == (0, 2, None), host.status()
+    assert state(host, "mixed", "ok")["domains"] == 1 and lab.in_set("hosts4", LISTED)
+    assert names_of(host, "names") == [heading, "*.example.org", "example.com"]
+    assert "nothing acceptable" in state(host, "broken", "failing")["error"] and names_of(host, "broken") is None
+    # other names with the same addresses
+    aws.object(bucket="guardduty-example", key="mixed.txt", text=f"{LISTED}\nexample.info\nexample.net\n")
+    host.ctl("refresh", "mixed")
+    assert until(lambda: sources(host)["mixed"]["domains"] == 2)
+    assert names_of(host, "mixed") == [heading, "example.info", "example.net"]
+    host.stop()
+    aws.fault("s3", "hang", times=-1, seconds=60)
+    start(host, aws)
+    assert sources(host)["names"]["domains"] == 2 and sources(host)["mixed"]["domains"] == 2
+    aws.clear_faults()
+    aws.remove_set(id=mixed)
+    discover(host)
+    assert until(lambda: "mixed" not in sources(host)) and names_of(host, "mixed") is None
+    aws.object(bucket="guardduty-example", key="names.txt", text=f"{LISTED6}\n")
+    host.ctl("refresh", "names")
+    assert until(lambda: (words := host.check(LISTED6)) and words[1] == "listed"), host.log()
+    assert until(lambda: names_of(host, "names") is None)
+
+
 def test_lists_are_in_force_before_the_network_is(lab, aws, host):
     aws.threat_list("first", f"{LISTED}\n")
     aws.threat_list("friends", f"{INNOCENT}\n", kind="ipset")

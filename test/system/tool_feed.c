@@ -16,6 +16,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "core/domains.h"
 #include "roles.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
@@ -57,6 +58,29 @@ add_list(cJSON *object, int fd)
 	list_free(list);
 }
 
+/* Names that came before the answer they belong to. */
+static cJSON *domains;
+
+static void
+take_domains(int fd)
+{
+	char *text = malloc(DOMAINS_BYTES), *line, *next = text;
+	ssize_t n = pread(fd, text, DOMAINS_BYTES, 0);
+	uint32_t names;
+
+	cJSON_Delete(domains);
+	domains = cJSON_CreateArray();
+	if (n < 0 || !domains_check(text, (size_t)n, &names)) {
+		cJSON_AddItemToArray(domains, cJSON_CreateString("not as they must be"));
+	} else if (names > 0) {
+		text[n - 1] = '\0';
+		strsep(&next, "\n");
+		while ((line = strsep(&next, "\n")) != NULL)
+			cJSON_AddItemToArray(domains, cJSON_CreateString(line));
+	}
+	free(text);
+}
+
 static void
 print_fetched(const struct msg_fetched *fetched, int fd)
 {
@@ -79,6 +103,9 @@ print_fetched(const struct msg_fetched *fetched, int fd)
 	cJSON_AddNumberToObject(object, "retryAfter", fetched->retry_after_s);
 	for (i = 0; i < FETCH_REJECTS && fetched->rejects[i][0] != '\0'; i++)
 		cJSON_AddItemToArray(rejects, cJSON_CreateString(fetched->rejects[i]));
+	if (domains != NULL)
+		cJSON_AddItemToObject(object, "domains", domains);
+	domains = NULL;
 	if (fd >= 0)
 		add_list(object, fd);
 	print(object);
@@ -155,7 +182,9 @@ print_facts(const struct host_facts *facts)
 static void
 on_message(const struct message *message, int *fd, void *arg)
 {
-	if (message->type == MSG_FETCHED)
+	if (message->type == MSG_DOMAINS)
+		take_domains(*fd);
+	else if (message->type == MSG_FETCHED)
 		print_fetched(&message->u.fetched, *fd);
 	else if (message->type == MSG_DISCOVERED)
 		print_discovered(&message->u.discovered);
