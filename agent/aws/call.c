@@ -276,6 +276,13 @@ count_unreached(const struct call *call, bool unreached)
 	return count;
 }
 
+/* Names of services have IPv4 addresses alone, but those of their dual-stack endpoints. */
+static bool
+needs_dualstack(const struct call *call)
+{
+	return call->aws->imds != NULL && imds_is_v6(call->aws->imds) && !call->site.dualstack;
+}
+
 static enum aws_outcome
 judge_failure(struct call *call, int error)
 {
@@ -291,8 +298,9 @@ judge_failure(struct call *call, int error)
 	}
 	/* in a VPC without a way out calls hang rather than fail */
 	if (unreached && times >= UNREACHED_MAX && !call->endpoint.custom)
-		say(call, "not reached %u times (%.120s); without internet the VPC needs the %s "
-		    "endpoint %scom.amazonaws.%s.%s", times, why,
+		say(call, "not reached %u times (%.120s); %swithout internet the VPC needs the %s "
+		    "endpoint %scom.amazonaws.%s.%s", times, why, needs_dualstack(call) ?
+		    "a host with IPv6 alone needs dualstack = yes in [agent]; " : "",
 		    call->request->service == AWS_S3 ? "gateway" : "interface",
 		    strcmp(call->site.partition, "aws-cn") == 0 ? "cn." : "",
 		    call->endpoint.region, service);

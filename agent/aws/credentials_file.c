@@ -170,7 +170,9 @@ credentials_profile(char *text, const char *profile, struct aws_keys *keys, char
 	if (error != 0)
 		return error;
 	if (!found)
-		return credentials_wrong(reason, -ENOENT, "there is no profile `%.64s'", profile);
+		return credentials_wrong(reason, -ENOENT, "there is no profile `%.64s' in the "
+		    "shared credentials file (a config file, where roles and SSO are set up, "
+		    "is not read)", profile);
 	if (keys->id[0] == '\0' && keys->secret[0] == '\0')
 		return credentials_wrong(reason, -ENOENT, "profile `%.64s' holds no keys", profile);
 	if (keys->id[0] == '\0' || keys->secret[0] == '\0')

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cjson/cJSON.h>
 
@@ -128,6 +129,33 @@ guardduty_read_page(struct id_page *page, const char *name, const char *json, si
 	return good;
 }
 
+/*
+ * A location, in printable ASCII: what else a key holds is percent-encoded, which
+ * s3:// does not know, so that becomes a URL that means the same.
+ */
+static bool
+take_location(char to[static SET_LOCATION_MAX], const char *from)
+{
+	bool literal = from != NULL && strncasecmp(from, "s3://", 5) == 0;
+	size_t n;
+
+	if (from == NULL || take(to, SET_LOCATION_MAX, from))
+		return from != NULL;
+	n = (size_t)sprintf(to, "%s", literal ? "https://s3.amazonaws.com/" : "");
+	for (from += literal ? 5 : 0; *from != '\0' && n + 4 < SET_LOCATION_MAX; from++) {
+		unsigned char c = (unsigned char)*from;
+
+		if (c < ' ' || c == 0x7f)
+			return false;
+		if (c >= 0x80 || (literal && strchr("%?#", *from) != NULL))
+			n += (size_t)sprintf(to + n, "%%%02X", (unsigned int)c);
+		else
+			to[n++] = *from;
+	}
+	to[n] = '\0';
+	return *from == '\0';
+}
+
 static void
 make_printable(char *text)
 {
@@ -146,7 +174,7 @@ guardduty_read_set(struct threat_set *set, char error[static DISCOVERY_REASON_MA
 	const char *format = text_of(object, "format"), *owner = text_of(object, "expectedBucketOwner");
 	const char *details = text_of(object, "errorDetails");
 	bool good = name != NULL && name[0] != '\0' && status != NULL && format != NULL &&
-	    take(set->location, sizeof(set->location), text_of(object, "location")) &&
+	    take_location(set->location, text_of(object, "location")) &&
 	    take(set->owner, sizeof(set->owner), owner != NULL ? owner : "");
 	size_t i;
 

@@ -26,6 +26,7 @@
 struct imds {
 	struct aws_transport transport;
 	char endpoint[256];
+	bool may_be_v6;			/* the environment does not say where it is */
 	long timeout_ms;
 	unsigned int attempts;
 	char token[TOKEN_MAX];		/* empty: none */
@@ -86,6 +87,8 @@ find_endpoint(struct imds *imds)
 	const char *mode = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 	size_t len;
 
+	imds->may_be_v6 = (endpoint == NULL || endpoint[0] == '\0') &&
+	    (mode == NULL || mode[0] == '\0');
 	if (endpoint == NULL || endpoint[0] == '\0')
 		endpoint = mode != NULL && strcasecmp(mode, "ipv6") == 0 ? ENDPOINT_V6 : ENDPOINT_V4;
 	snprintf(imds->endpoint, sizeof(imds->endpoint), "%s", endpoint);
@@ -180,6 +183,28 @@ request(struct imds *imds, const char *method, const char *path, const char *hea
 	return 0;
 }
 
+/* On a subnet with IPv6 alone there is no way to the IPv4 address; what answers is kept to. */
+static int
+ask_token_v6(struct imds *imds, const char *header, struct http_answer *answer, int error)
+{
+	char reason[IMDS_REASON_MAX];
+	struct http_answer other;
+
+	memcpy(reason, imds->reason, sizeof(reason));
+	memcpy(imds->endpoint, ENDPOINT_V6, sizeof(ENDPOINT_V6));
+	if (request(imds, "PUT", "api/token", header, &other) == 0) {
+		imds->may_be_v6 = false;
+		http_answer_free(answer);
+		*answer = other;
+		imds->reason[0] = '\0';
+		return 0;
+	}
+	http_answer_free(&other);
+	memcpy(imds->endpoint, ENDPOINT_V4, sizeof(ENDPOINT_V4));
+	memcpy(imds->reason, reason, sizeof(reason));
+	return error;
+}
+
 static int
 get_token(struct imds *imds)
 {
@@ -190,6 +215,9 @@ get_token(struct imds *imds)
 	snprintf(header, sizeof(header), "X-aws-ec2-metadata-token-ttl-seconds: %d", TOKEN_S);
 	imds->token[0] = '\0';
 	error = request(imds, "PUT", "api/token", header, &answer);
+	if (imds->may_be_v6 && (error == -ECONNREFUSED || error == -ETIMEDOUT) &&
+	    !answer.connected)
+		error = ask_token_v6(imds, header, &answer, error);
 	if (error == -ETIMEDOUT)
 		/* the answer's hop limit is 1 unless the instance says otherwise */
 		wrong(imds, error, "%.80s does not answer: not on EC2, or behind more hops than "
@@ -205,6 +233,12 @@ get_token(struct imds *imds)
 		    1000 * (TOKEN_S - TOKEN_MARGIN_S);
 	http_answer_free(&answer);
 	return error;
+}
+
+bool
+imds_is_v6(const struct imds *imds)
+{
+	return strcmp(imds->endpoint, ENDPOINT_V6) == 0;
 }
 
 static int

@@ -4,7 +4,8 @@
  * PUT, then every GET with it).  Never over a proxy.  What may be set in the
  * environment is what the SDKs read: AWS_EC2_METADATA_DISABLED,
  * AWS_EC2_METADATA_SERVICE_ENDPOINT[_MODE], AWS_METADATA_SERVICE_TIMEOUT,
- * AWS_METADATA_SERVICE_NUM_ATTEMPTS.
+ * AWS_METADATA_SERVICE_NUM_ATTEMPTS.  Where that does not say which address, the
+ * IPv6 one is tried when there is no way to the IPv4 one.
  */
 #ifndef AWS_IMDS_H
 #define AWS_IMDS_H
@@ -29,6 +30,9 @@ struct imds;
 
 struct imds *imds_new(const struct aws_transport *transport);	/* NULL: no memory */
 void imds_free(struct imds *imds);
+
+/* Did only the IPv6 address answer? */
+bool imds_is_v6(const struct imds *imds);
 
 /*
  * GET of /latest/PATH.  0 with a body; -ENOENT when the service does not have

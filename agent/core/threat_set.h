@@ -16,7 +16,7 @@
 
 #define SETS_MAX		LIST_SOURCES_MAX
 #define SET_ID_MAX		72	/* GuardDuty's ids have 32 bytes */
-#define SET_LOCATION_MAX	304	/* GuardDuty allows 300 */
+#define SET_LOCATION_MAX	1024	/* GuardDuty allows 300 characters, of up to 4 bytes */
 #define SET_OWNER_MAX		16	/* 12 digits */
 #define SET_FORMAT_MAX		16	/* ALIEN_VAULT */
 

@@ -15,7 +15,7 @@
 
 #define FOLDER		"lists"
 #define HASH_DIGITS	(2 * LIST_HASH_LEN)
-#define SETS_TEXT_MAX	65536	/* bytes of NAME.sets: 64 lines of less than 512 */
+#define SETS_TEXT_MAX	131072	/* bytes of NAME.sets: 64 lines of less than 2048 */
 #define FROM_MAX	(HASH_DIGITS + ETAG_MAX + 64 + 8)	/* bytes of NAME.from */
 
 /* Names become file names.  The config allows no others; here it is made sure of. */

@@ -34,6 +34,7 @@ struct http {
 	size_t room;			/* allocated for the body */
 	unsigned int headers;
 	size_t header_bytes;
+	char encoding[64];		/* Content-Encoding */
 	int failed;			/* -errno of our own callbacks */
 };
 
@@ -235,14 +236,17 @@ on_header(char *line, size_t size, size_t n, void *arg)
 		return 0;
 	}
 	/* the status line of a redirect's next answer */
-	if (len > 5 && strncmp(line, "HTTP/", 5) == 0)
+	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
 		forget_headers(answer);
+		http->encoding[0] = '\0';
+	}
 	take_validator(line, len, "ETag", answer->etag, sizeof(answer->etag));
 	take_validator(line, len, "Last-Modified", answer->last_modified,
 	    sizeof(answer->last_modified));
 	take_header(line, len, "Content-Type", answer->content_type,
 	    sizeof(answer->content_type));
 	take_header(line, len, "Location", answer->location, sizeof(answer->location));
+	take_header(line, len, "Content-Encoding", http->encoding, sizeof(http->encoding));
 	if (take_header(line, len, "Retry-After", text, sizeof(text)))
 		answer->retry_after_s = retry_after(text);
 	if (take_header(line, len, "Date", text, sizeof(text)))
@@ -473,6 +477,7 @@ begin(struct http *http, const struct http_request *request, struct http_answer 
 	http->room = 0;
 	http->headers = 0;
 	http->header_bytes = 0;
+	http->encoding[0] = '\0';
 	http->failed = 0;
 	http->reason[0] = '\0';
 	/* options only: connections, DNS cache and TLS sessions stay */
@@ -484,27 +489,63 @@ begin(struct http *http, const struct http_request *request, struct http_answer 
 	set_method(http->curl, request);
 }
 
+static CURLcode
+perform(struct http *http, const struct http_request *request, struct curl_slist *headers,
+    struct http_answer *answer)
+{
+	begin(http, request, answer);
+	if (set_address(http, request->connect_to) != 0)
+		return CURLE_OUT_OF_MEMORY;
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	return curl_easy_perform(http->curl);
+}
+
+/*
+ * Objects are labelled with what is no compression ("utf-8", "aws-chunked"), which
+ * curl does not let through: they are asked for again, and taken as they are.
+ */
+static bool
+is_mislabelled(const struct http *http, const struct http_request *request, CURLcode code)
+{
+	static const char *const real[] = { "gzip", "deflate", "compress", "br", "zstd" };
+	size_t i;
+
+	if (code != CURLE_BAD_CONTENT_ENCODING || !request->inflate)
+		return false;
+	for (i = 0; i < sizeof(real) / sizeof(real[0]); i++) {
+		if (strcasestr(http->encoding, real[i]) != NULL)
+			return false;
+	}
+	return true;
+}
+
 int
 http_do(struct http *http, const struct http_request *request, struct http_answer *answer)
 {
+	struct http_request plain = *request;
 	struct curl_slist *headers;
+	CURLcode code;
 	int error;
 
 	assert(request->max_bytes > 0);
-	begin(http, request, answer);
+	memset(answer, 0, sizeof(*answer));
 	if (!scheme_is_allowed(request)) {
 		say(answer, request->allow_http ? "only http:// and https:// are allowed" :
 		    "only https:// is allowed");
 		return -EPERM;
 	}
 	headers = make_headers(request);
-	if (headers == NULL || set_address(http, request->connect_to) != 0) {
-		curl_slist_free_all(headers);
+	if (headers == NULL) {
 		say(answer, "out of memory");
 		return -ENOMEM;
 	}
-	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
-	error = judge(http, curl_easy_perform(http->curl), request);
+	code = perform(http, request, headers, answer);
+	if (is_mislabelled(http, request, code)) {
+		plain.inflate = false;
+		http_answer_free(answer);
+		code = perform(http, &plain, headers, answer);
+	}
+	error = judge(http, code, request);
 	curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	answer->connected = was_connected(http->curl, answer);
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);

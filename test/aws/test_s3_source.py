@@ -75,6 +75,22 @@ def test_gzip_is_inflated_and_bounded_after_it(aws, ask):
     assert said["outcome"] == "failed" and "larger than 65536 bytes (max_bytes)" in said["reason"]
 
 
+@pytest.mark.parametrize("label", ["utf-8", "aws-chunked", "identity"])
+def test_label_that_is_no_compression_is_passed_over(aws, ask, label):
+    aws.object(bucket="lists", key="threats.txt", text=LIST)
+    headers = {"Content-Encoding": label, "ETag": '"labelled"'}
+    aws.fault("s3", "answer", status=200, headers=headers, body=LIST, times=-1)
+    said = ask()
+    assert (said["outcome"], said["entries"], said["etag"]) == ("new", 3, '"labelled"'), said["reason"]
+    # the bound holds for it, too
+    aws.clear_faults()
+    aws.fault("s3", "answer", status=200, headers=headers, body=LIST + "#" * 70000, times=-1)
+    assert "larger than 65536 bytes (max_bytes)" in ask(max_bytes="64K")["reason"]
+    aws.clear_faults()
+    aws.fault("s3", "answer", status=200, headers={"Content-Encoding": "gzip"}, body=LIST)
+    assert ask()["outcome"] == "failed"
+
+
 def test_owner_is_asserted(aws, ask):
     aws.bucket(name="theirs", owner="210987654321")
     aws.object(bucket="theirs", key="k", text=LIST)

@@ -248,6 +248,19 @@ def test_object_that_is_gone_asks_guardduty_again(lab, aws, host):
     assert until(lambda: lab.in_set("hosts4", INNOCENT)) and state(host, "first", "ok")
 
 
+@pytest.mark.parametrize("location", ["s3://guardduty-example/f\u00fcr uns #1.txt",
+                                      "https://s3.amazonaws.com/guardduty-example/f\u00fcr%20uns%20%231.txt"])
+def test_keys_need_not_be_ascii(lab, aws, host, location):
+    aws.threat_list("plain", f"{INNOCENT}\n")
+    aws.object(bucket="guardduty-example", key="f\u00fcr uns #1.txt", text=f"{LISTED}\n")
+    aws.set(kind="threatintelset", name="umlaut", location=location)
+    start(host, aws)
+    assert state(host, "umlaut", "ok") and state(host, "plain", "ok"), host.log()
+    assert until(lambda: lab.in_set("hosts4", LISTED)) and not aws.violations()
+    assert sources(host)["umlaut"]["location"].endswith("/f%C3%BCr%20uns%20%231.txt") or \
+        sources(host)["umlaut"]["location"].endswith("/f%C3%BCr uns %231.txt")
+
+
 def test_reload_and_names(lab, aws, host):
     aws.threat_list("taken", f"{LISTED}\n")
     aws.threat_list("plain name", f"{LISTED6}\n", kind="ipset")

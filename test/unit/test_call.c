@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -362,6 +364,66 @@ test_missing_vpc_endpoint_is_named(void **state)
 	assert_null(strstr(world->answer.text, "com.amazonaws."));
 }
 
+/* A sysfs that says EC2; gone again with remove_sysfs. */
+static void
+make_sysfs(char folder[static 32])
+{
+	static const char *const below[] = { "/devices", "/virtual", "/dmi", "/id" };
+	char path[128];
+	FILE *out;
+	size_t i;
+
+	snprintf(folder, 32, "/tmp/sysfs.XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s", folder);
+	for (i = 0; i < 4; i++) {
+		strcat(path, below[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	strcat(path, "/board_asset_tag");
+	out = fopen(path, "w");
+	assert_non_null(out);
+	fputs("i-0123456789abcdef0\n", out);
+	fclose(out);
+}
+
+static void
+remove_sysfs(const char *folder)
+{
+	char path[128], *slash;
+
+	snprintf(path, sizeof(path), "%s/devices/virtual/dmi/id/board_asset_tag", folder);
+	while (remove(path) == 0 && (slash = strrchr(path, '/')) > path + strlen("/tmp"))
+		*slash = '\0';
+}
+
+static void
+test_ipv6_alone_is_named(void **state)
+{
+	struct world *world = *state;
+	char sysfs[32];
+
+	unsetenv("AWS_REGION");
+	make_sysfs(sysfs);
+	world->aws = aws_new(&world->via, &world->wishes, sysfs);
+	remove_sysfs(sysfs);
+	world->fake.routes[0] = (struct fake_route){ .method = "PUT",
+	    .url = "http://[fd00:ec2::254]/latest/api/token", .body = "T" };
+	world->fake.routes[1] = (struct fake_route){ .method = "GET",
+	    .url = "http://[fd00:ec2::254]/latest/meta-data/placement/region", .body = "eu-west-1" };
+	call_list(world);
+	assert_null(strstr(world->answer.text, "dualstack"));
+	assert_int_equal(call_list(world), AWS_LATER);
+	assert_non_null(strstr(world->answer.text, "IPv6 alone needs dualstack = yes in [agent]"));
+	world->wishes.dualstack = true;
+	aws_free(world->aws);
+	world->aws = aws_new(&world->via, &world->wishes, "/nonexistent");
+	setenv("AWS_REGION", "eu-west-1", 1);
+	call_list(world);
+	call_list(world);
+	assert_null(strstr(world->answer.text, "IPv6"));
+}
+
 static void
 test_without_region_or_credentials(void **state)
 {
@@ -493,6 +555,7 @@ main(void)
 		TEST(test_clock_bounds),
 		TEST(test_clock_is_not_taken_without_tls),
 		TEST(test_missing_vpc_endpoint_is_named),
+		TEST(test_ipv6_alone_is_named),
 		TEST(test_without_region_or_credentials),
 		TEST(test_region_of_imds),
 		TEST(test_identity),

@@ -487,6 +487,35 @@ test_metadata_environment(void **state)
 	assert_string_equal(fake_last(&world->fake)->url, "http://127.0.0.1:99/latest/api/token");
 }
 
+/* A subnet with IPv6 alone: no way to 169.254.169.254. */
+static void
+test_metadata_over_ipv6_alone(void **state)
+{
+	struct world *world = *state;
+	struct aws_transport transport = fake_transport(&world->fake);
+	struct imds *imds = imds_new(&transport);
+	char line[64], reason[IMDS_REASON_MAX];
+
+	world->fake.routes[0] = (struct fake_route){ .method = "PUT", .url = IMDS "api/token",
+	    .error = -ECONNREFUSED };
+	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), -ECONNREFUSED);
+	assert_non_null(strstr(reason, "PUT of api/token"));
+	assert_false(imds_is_v6(imds));
+	world->fake.routes[1] = (struct fake_route){ .method = "PUT",
+	    .url = "http://[fd00:ec2::254]/latest/api/token", .body = "TOKEN" };
+	world->fake.routes[2] = (struct fake_route){ .method = "GET",
+	    .url = "http://[fd00:ec2::254]/latest/x", .body = "one" };
+	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), 0);
+	assert_string_equal(line, "one");
+	assert_true(imds_is_v6(imds));
+	imds_free(imds);
+	/* where the environment says which one, no other is tried */
+	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv4", 1);
+	imds = imds_new(&transport);
+	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), -ECONNREFUSED);
+	imds_free(imds);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -494,6 +523,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_environment_comes_first),
+		TEST(test_metadata_over_ipv6_alone),
 		TEST(test_half_an_environment_is_an_error),
 		TEST(test_web_identity_is_an_error_that_says_so),
 		TEST(test_file),
