@@ -77,6 +77,19 @@ is_host_port(const char *text, size_t len)
 	return memchr(colon + 1, ':', after) == NULL && after > 0 && is_digit(colon[1]);
 }
 
+/* Could it be a name?  Other alphabets have their say as well. */
+static bool
+is_of_names(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (strchr("!\"#$&'()+,;<=>?@[\\]^`{|}~", text[i]) != NULL)
+			return false;
+	}
+	return true;
+}
+
 /* What the text is instead of an address; reason when it is nothing we know. */
 static const char *
 what_it_is(const char *text, size_t len, const char *reason)
@@ -104,7 +117,7 @@ what_it_is(const char *text, size_t len, const char *reason)
 		slash = memchr(text, '/', len);
 		if (slash != NULL && has_letter(text, (size_t)(slash - text)))
 			return "a URL, not an address";
-		return addr_wrong_domain;
+		return is_of_names(text, len) ? addr_wrong_domain : reason;
 	}
 	return reason;
 }
