@@ -12,7 +12,7 @@
 #include "aws/endpoint.h"
 
 #define REFUSAL_CODE_MAX	96
-#define REFUSAL_MESSAGE_MAX	512
+#define REFUSAL_MESSAGE_MAX	2048	/* a key has up to 1024, and what decided comes behind it */
 
 /* All printable ASCII; empty: not said. */
 struct aws_refusal {

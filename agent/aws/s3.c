@@ -95,6 +95,31 @@ name_object(struct aws *aws, const struct s3_get *get, char arn[static ARN_MAX])
 	snprintf(arn + n, ARN_MAX - n, "%s", *at != '\0' ? "..." : "");
 }
 
+/* The policy that S3 says decided, apart from the role's own; NULL: it does not say. */
+static const char *
+deciding_policy(const char *message)
+{
+	static const struct {
+		const char *said, *policy;
+	} policies[] = {
+		{ "VPC endpoint policy", "policy of the VPC endpoint for S3" },
+		{ "service control policy", "organization's service control policy" },
+		{ "resource control policy", "organization's resource control policy" },
+		{ "permissions boundary", "role's permissions boundary" },
+		{ "session policy", "session policy" },
+		{ "explicit deny in a resource-based policy", "bucket policy, which denies it "
+		    "(aws:SourceVpce and such)," },
+		{ "explicit deny in an identity-based policy", "role's own policy, which denies it," },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		if (strstr(message, policies[i].said) != NULL)
+			return policies[i].policy;
+	}
+	return NULL;
+}
+
 static void
 explain_denied(struct aws *aws, const struct s3_get *get, const struct aws_answer *answer,
     char *reason)
@@ -111,9 +136,9 @@ explain_denied(struct aws *aws, const struct s3_get *get, const struct aws_answe
 		say(reason, "allow kms:Decrypt to %s, in its own policy and in "
 		    "the policy of the key that encrypts %s (%ld %s)", who, arn,
 		    answer->http.status, refusal->code);
-	else if (strstr(refusal->message, "VPC endpoint policy") != NULL)
-		say(reason, "the policy of the VPC endpoint for S3 must allow "
-		    "s3:GetObject on %s to %s (%ld %s)", arn, who, answer->http.status,
+	else if (deciding_policy(refusal->message) != NULL)
+		say(reason, "the %s must allow s3:GetObject on %s to %s (%ld %s)",
+		    deciding_policy(refusal->message), arn, who, answer->http.status,
 		    refusal->code);
 	else if (get->expected_owner != NULL && !get->shared)
 		say(reason, "allow s3:GetObject on %s (kms:Decrypt too if it is "

@@ -118,6 +118,22 @@ def test_refusals_say_what_to_allow(aws, ask, access, words):
     assert "\n" not in said["reason"] and not aws.violations()
 
 
+@pytest.mark.parametrize("because, words", [
+    ("with an explicit deny in a service control policy", "the organization's service control policy must allow"),
+    ("with an explicit deny in a resource-based policy", "the bucket policy, which denies it (aws:SourceVpce"),
+    ("because no permissions boundary allows the s3:GetObject action", "the role's permissions boundary must allow"),
+    ("because no VPC endpoint policy allows the s3:GetObject action", "the policy of the VPC endpoint for S3 must allow"),
+    ("because no identity-based policy allows the s3:GetObject action", "allow s3:GetObject on arn:aws:s3:::lists/k (and"),
+    ("because no resource-based policy allows the s3:GetObject action", "and in the bucket policy if another account"),
+])
+def test_policy_that_decided_is_named(aws, ask, because, words):
+    aws.object(bucket="lists", key="k", text=LIST)
+    aws.fault("s3", "error", status=403, code="AccessDenied", times=-1, message="User: arn:aws:sts::123456789012:"
+              f"assumed-role/r/i-1 is not authorized to perform: s3:GetObject on resource: {'k' * 1000} {because}")
+    said = ask(key="k")
+    assert words in said["reason"] and "s3:GetObject on arn:aws:s3:::lists/k" in said["reason"], said["reason"]
+
+
 def test_encrypted_object_is_read_as_any_other(aws, ask):
     aws.object(bucket="lists", key="k", text=LIST, kms_key="arn:aws:kms:us-west-2:123456789012:key/1")
     first = ask(key="k")

@@ -4,6 +4,7 @@
 import datetime
 import json
 import pathlib
+import re
 import signal
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 from lab import INNOCENT, INNOCENT6, LISTED, LISTED6, Agent, until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "aws"))
-from client import Standin  # noqa: E402
+from client import STATIC_KEY, STATIC_SECRET, Standin  # noqa: E402
 
 SOURCE = "[source guardduty]\ntype = guardduty\n"
 
@@ -286,9 +287,20 @@ def test_entries_over_the_quota_are_a_warning(lab, aws, host):
     assert any("2001 entries" in warning and "at most 2000" in warning for warning in host.status()["warnings"])
 
 
-def test_no_secret_is_told(lab, aws, host):
+@pytest.mark.parametrize("static", [False, True], ids=["instance-role", "environment"])
+def test_no_secret_is_told(lab, aws, host, static):
     aws.threat_list("first", f"{LISTED}\n")
-    start(host, aws)
+    host.start(env=aws.environment(static=static))
     assert state(host, "first", "ok")
-    told = host.log() + json.dumps(host.status())
-    assert "Signature=" not in told and "SecretAccessKey" not in told and "IQoJ" not in told
+    status = host.status()
+    roles = [role["pid"] for role in status["roles"] if role["pid"]] + [host.process.pid]
+    assert len(roles) >= 4
+    commands = "".join(pathlib.Path(f"/proc/{pid}/cmdline").read_text() for pid in roles)
+    told = host.log() + json.dumps(status) + host.ctl("lists").stdout + commands
+    kept = "".join(path.read_bytes().decode("latin1") for path in (host.dir / "state").rglob("*") if path.is_file())
+    for secret in ("Signature=", "SecretAccessKey", "IQoJ", STATIC_SECRET):
+        assert secret not in told and secret not in kept
+    assert not static or STATIC_KEY in host.log()
+    for pid in roles:  # no core file either
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), limits
