@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "core/compile.h"
+#include "core/domains.h"
 #include "runtime/cache.h"
 #include "runtime/durable.h"
 
@@ -205,6 +206,41 @@ replacing_is_one_step(void **state)
 	assert_int_equal(durable_replace(folder, "f", "new", 3), 0);
 }
 
+static void
+names_stay_beside_the_image(void **state)
+{
+	static const char names[] = DOMAINS_HEADING "a.example\nb.example\n";
+	static const char other[] = DOMAINS_HEADING "b.example\na.example\n";
+	const struct timespec long_ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	char path[256], *text;
+	struct stat st;
+	size_t size;
+	uint32_t n;
+
+	path_of(path, "a.domains");
+	assert_int_equal(cache_domains_load(folder, "a", &text, &size, &n), -ENOENT);
+	assert_int_equal(cache_domains_store(folder, "a", NULL, 0), 0);
+	assert_int_equal(cache_domains_store(folder, "../a", names, sizeof(names) - 1), -EINVAL);
+	assert_int_equal(cache_domains_store(folder, "a", names, sizeof(names) - 1), 0);
+	assert_int_equal(cache_domains_load(folder, "a", &text, &size, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(size, sizeof(names) - 1);
+	assert_memory_equal(text, names, size);
+	free(text);
+	/* the same again costs no write */
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	assert_int_equal(cache_domains_store(folder, "a", names, sizeof(names) - 1), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1000);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* a file that somebody changed is not believed */
+	assert_int_equal(cache_domains_store(folder, "a", other, sizeof(other) - 1), 0);
+	assert_int_equal(cache_domains_load(folder, "a", &text, &size, &n), -EINVAL);
+	assert_null(text);
+	assert_int_equal(cache_forget(folder, "a"), 0);
+	assert_int_equal(stat(path, &st), -1);
+}
+
 int
 main(void)
 {
@@ -212,6 +248,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_stored_comes_back, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(validators_of_another_image_are_not_used, make_folder,
 		    remove_folder),
+		cmocka_unit_test_setup_teardown(names_stay_beside_the_image, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(damage_is_noticed, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(only_images_and_safe_names_are_stored, make_folder,
 		    remove_folder),
