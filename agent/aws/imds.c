@@ -183,7 +183,7 @@ request(struct imds *imds, const char *method, const char *path, const char *hea
 	return 0;
 }
 
-/* On a subnet with IPv6 alone there is no way to the IPv4 address; what answers is kept to. */
+/* On a subnet with IPv6 alone there is no way to the IPv4 address; kept to as long as the token. */
 static int
 ask_token_v6(struct imds *imds, const char *header, struct http_answer *answer, int error)
 {
@@ -192,8 +192,7 @@ ask_token_v6(struct imds *imds, const char *header, struct http_answer *answer, 
 
 	memcpy(reason, imds->reason, sizeof(reason));
 	memcpy(imds->endpoint, ENDPOINT_V6, sizeof(ENDPOINT_V6));
-	if (request(imds, "PUT", "api/token", header, &other) == 0) {
-		imds->may_be_v6 = false;
+	if (request(imds, "PUT", "api/token", header, &other) == 0 && other.status == 200) {
 		http_answer_free(answer);
 		*answer = other;
 		imds->reason[0] = '\0';
@@ -214,6 +213,8 @@ get_token(struct imds *imds)
 
 	snprintf(header, sizeof(header), "X-aws-ec2-metadata-token-ttl-seconds: %d", TOKEN_S);
 	imds->token[0] = '\0';
+	if (imds->may_be_v6)
+		memcpy(imds->endpoint, ENDPOINT_V4, sizeof(ENDPOINT_V4));
 	error = request(imds, "PUT", "api/token", header, &answer);
 	if (imds->may_be_v6 && (error == -ECONNREFUSED || error == -ETIMEDOUT) &&
 	    !answer.connected)
@@ -245,9 +246,14 @@ static int
 get_once(struct imds *imds, const char *path, struct http_answer *answer)
 {
 	char header[TOKEN_MAX + 64];
+	int error;
 
 	snprintf(header, sizeof(header), "X-aws-ec2-metadata-token: %s", imds->token);
-	return request(imds, "GET", path, header, answer);
+	error = request(imds, "GET", path, header, answer);
+	/* the next one looks again which address answers */
+	if (error != 0 && imds->may_be_v6)
+		imds->token[0] = '\0';
+	return error;
 }
 
 int

@@ -508,8 +508,19 @@ test_metadata_over_ipv6_alone(void **state)
 	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), 0);
 	assert_string_equal(line, "one");
 	assert_true(imds_is_v6(imds));
+	/* one that refuses is none, and the other one is found when it is back */
+	world->fake.routes[1].status = 403;
+	world->fake.now_ms += 7 * HOUR_MS;
+	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), -ECONNREFUSED);
+	world->fake.routes[0].error = 0;
+	world->fake.routes[0].body = "TOKEN";
+	world->fake.routes[2].url = IMDS "x";
+	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), 0);
+	assert_false(imds_is_v6(imds));
 	imds_free(imds);
 	/* where the environment says which one, no other is tried */
+	world->fake.routes[0].error = -ECONNREFUSED;
+	world->fake.routes[1].status = 200;
 	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv4", 1);
 	imds = imds_new(&transport);
 	assert_int_equal(imds_get_line(imds, "x", line, sizeof(line), reason), -ECONNREFUSED);
