@@ -114,6 +114,7 @@ make_table(struct change *change)
 	for (family = 0; fresh && family < FAMILY_END; family++)
 		allow_put(&change->batch, fixture_name(FIXTURE_ALLOW4 + family),
 		    &enforce->allow[family]);
+	endpoints_put(&change->batch, &enforce->endpoints);
 	error = commit(change, "making the table");
 	if (error != 0)
 		return error;

@@ -18,6 +18,7 @@ struct reading {
 	const struct enforce *enforce;
 	unsigned int family;
 	uint8_t dir;
+	bool endpoint;
 	enforce_seen_fn *each;
 	void *arg;
 };
@@ -37,6 +38,7 @@ take_seen(const struct element *element, void *arg)
 	struct reading *reading = arg;
 	struct enforce_seen seen = {
 		.dir = reading->dir,
+		.endpoint = reading->endpoint,
 		.packets = element->packets,
 		.bytes = element->bytes,
 	};
@@ -45,7 +47,7 @@ take_seen(const struct element *element, void *arg)
 		return;
 	seen.remote.family = reading->family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
 	memcpy(seen.remote.bytes, element->key, element->key_size);
-	seen.protect = is_protected(reading->enforce, reading->family, element->key);
+	seen.protect = reading->endpoint || is_protected(reading->enforce, reading->family, element->key);
 	seen.allow = keys_contain(&reading->enforce->allow[reading->family].ranges,
 	    element->key);
 	reading->each(&seen, reading->arg);
@@ -61,16 +63,28 @@ int
 enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
     struct enforce_error *err)
 {
-	static const struct { enum set_fixture set; unsigned int family; uint8_t dir; } sets[] = {
-		{ FIXTURE_SEEN_IN4, FAMILY_V4, DIR_IN }, { FIXTURE_SEEN_IN6, FAMILY_V6, DIR_IN },
-		{ FIXTURE_SEEN_OUT4, FAMILY_V4, DIR_OUT },
-		{ FIXTURE_SEEN_OUT6, FAMILY_V6, DIR_OUT },
+	static const struct {
+		enum set_fixture set;
+		unsigned int family;
+		uint8_t dir;
+		bool endpoint;
+	} sets[] = {
+		{ FIXTURE_SEEN_IN4, FAMILY_V4, DIR_IN, false },
+		{ FIXTURE_SEEN_IN6, FAMILY_V6, DIR_IN, false },
+		{ FIXTURE_SEEN_OUT4, FAMILY_V4, DIR_OUT, false },
+		{ FIXTURE_SEEN_OUT6, FAMILY_V6, DIR_OUT, false },
+		{ FIXTURE_SEEN_EP_IN4, FAMILY_V4, DIR_IN, true },
+		{ FIXTURE_SEEN_EP_IN6, FAMILY_V6, DIR_IN, true },
+		{ FIXTURE_SEEN_EP_OUT4, FAMILY_V4, DIR_OUT, true },
+		{ FIXTURE_SEEN_EP_OUT6, FAMILY_V6, DIR_OUT, true },
 	};
 	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
 	size_t i;
 
 	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-		struct reading reading = { enforce, sets[i].family, sets[i].dir, each, arg };
+		struct reading reading = {
+			enforce, sets[i].family, sets[i].dir, sets[i].endpoint, each, arg,
+		};
 		struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 		int error;
 

@@ -8,6 +8,7 @@
 
 #include "threatlistd/enforce.h"
 #include "allow.h"
+#include "endpoint.h"
 #include "kernel.h"
 #include "keys.h"
 #include "sets.h"
@@ -44,9 +45,10 @@ struct enforce {
 	uint32_t generation;	/* after our last change */
 	struct turn sets[SET_TURNS];
 	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
+	struct endpoints endpoints;	/* as announced */
 };
 
-/* Forgets the table and all that was in it, but not the admin's exceptions. */
+/* Forgets the table and all that was in it, but not what is put into the next one. */
 void engine_forget(struct enforce *enforce);
 
 /* Looks again whether there is a table; forgets what belonged to another one. */

@@ -19,6 +19,12 @@ static const struct { uint32_t offset[2], size; } headers[FAMILY_END] = {
 	[FAMILY_V6] = { { 8, 24 }, 16 },
 };
 
+/* Of a TCP header: RFC 9293 §3.1. */
+static const uint32_t port_offset[2] = { 0, 2 };
+#define TCP_FLAGS_OFFSET	13u
+#define TCP_SYN			0x02u
+#define TCP_ACK			0x10u
+
 #define LOG_SNAPLEN		128u	/* headers, and what names a TLS or DNS peer begins with */
 #define LOG_QUEUE_THRESHOLD	1u	/* each packet is handed over at once */
 
@@ -99,15 +105,52 @@ put_meta(struct rule *rule, uint32_t key)
 }
 
 static void
-put_equal(struct rule *rule, const void *data, uint32_t size)
+put_compare(struct rule *rule, uint32_t op, const void *data, uint32_t size)
 {
 	struct nftnl_expr *expr = add(rule, "cmp");
 
 	if (expr == NULL)
 		return;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
 	if (nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, data, size) != 0)
+		rule->batch->failed = true;
+}
+
+static void
+put_equal(struct rule *rule, const void *data, uint32_t size)
+{
+	put_compare(rule, NFT_CMP_EQ, data, size);
+}
+
+static void
+put_payload(struct rule *rule, uint32_t base, uint32_t offset, uint32_t size, uint32_t reg)
+{
+	struct nftnl_expr *expr = add(rule, "payload");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, size);
+}
+
+/* Register 1 keeps only the bits of mask. */
+static void
+put_mask(struct rule *rule, const uint8_t *mask, uint32_t size)
+{
+	static const uint8_t zero[KEY_MAX];
+	struct nftnl_expr *expr = add(rule, "bitwise");
+
+	if (expr == NULL)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
+	if (nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask, size) != 0 ||
+	    nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, zero, size) != 0)
 		rule->batch->failed = true;
 }
 
@@ -127,26 +170,26 @@ rule_tcp(struct rule *rule)
 	put_equal(rule, &proto, sizeof(proto));
 }
 
+static void
+put_family(struct rule *rule, unsigned int family)
+{
+	const uint8_t proto = family == FAMILY_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
+	if (rule->knows_family)
+		return;
+	put_meta(rule, NFT_META_NFPROTO);
+	put_equal(rule, &proto, sizeof(proto));
+	rule->knows_family = true;
+}
+
 /* The address into register 1, after a test that the packet has one of this family. */
 static void
 put_address(struct rule *rule, struct rule_address address)
 {
-	const uint8_t proto = address.family == FAMILY_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
-	struct nftnl_expr *expr;
-
-	if (!rule->knows_family) {
-		put_meta(rule, NFT_META_NFPROTO);
-		put_equal(rule, &proto, sizeof(proto));
-		rule->knows_family = true;
-	}
-	expr = add(rule, "payload");
-	if (expr == NULL)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET,
-	    headers[address.family].offset[address.side]);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, headers[address.family].size);
+	put_family(rule, address.family);
+	put_payload(rule, NFT_PAYLOAD_NETWORK_HEADER,
+	    headers[address.family].offset[address.side], headers[address.family].size,
+	    NFT_REG_1);
 }
 
 static void
@@ -187,23 +230,37 @@ void
 rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
     const char *set)
 {
-	uint8_t mask[KEY_MAX] = { 0 }, zero[KEY_MAX] = { 0 };
-	uint32_t size = headers[address.family].size;
-	struct nftnl_expr *expr;
+	uint8_t mask[KEY_MAX] = { 0 };
 
 	memset(mask, 0xff, bits / 8);
 	put_address(rule, address);
-	expr = add(rule, "bitwise");
-	if (expr != NULL) {
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
-		if (nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask, size) != 0 ||
-		    nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, zero, size) != 0)
-			rule->batch->failed = true;
-	}
+	put_mask(rule, mask, headers[address.family].size);
 	put_lookup(rule, set, false);
+}
+
+void
+rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char *set)
+{
+	/* the part of the key behind the address, which begins at register 1 */
+	const uint32_t behind = NFT_REG32_00 + headers[address.family].size / sizeof(uint32_t);
+
+	put_family(rule, address.family);
+	rule_tcp(rule);
+	put_address(rule, address);
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, port_offset[address.side],
+	    sizeof(uint16_t), behind);
+	put_lookup(rule, set, false);
+}
+
+void
+rule_not_opening(struct rule *rule)
+{
+	const uint8_t mask = TCP_SYN | TCP_ACK, opening = TCP_SYN;
+
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, sizeof(mask),
+	    NFT_REG_1);
+	put_mask(rule, &mask, sizeof(mask));
+	put_compare(rule, NFT_CMP_NEQ, &opening, sizeof(opening));
 }
 
 void

@@ -35,6 +35,9 @@ void rule_tcp(struct rule *rule);				/* meta l4proto tcp */
 void rule_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_not_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_family_not_in_set(struct rule *rule, const char *set);	/* meta nfproto != @set */
+/* ADDRESS . tcp port of the same side @set */
+void rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char *set);
+void rule_not_opening(struct rule *rule);	/* tcp flags & (syn | ack) != syn */
 /* ADDRESS & leading bits @set */
 void rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
     const char *set);

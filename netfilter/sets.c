@@ -16,9 +16,13 @@
 /* nft's own numbers for what a key is (datatype.h of nftables). */
 #define KEY_TYPE_IP4		7u
 #define KEY_TYPE_IP6		8u
+#define KEY_TYPE_PORT		13u
+#define KEY_TYPE_BITS		6u	/* of each part of a concatenation */
+#define BYTEORDER_MIXED		0u	/* of a concatenation: its parts know */
 #define BYTEORDER_BIG		2u	/* else nft prints addresses the wrong way round */
 
 #define SEEN_SIZE		65536u
+#define SEEN_EP_SIZE		4096u	/* a day's worth of endpoints in an hour */
 #define SEEN_TIMEOUT_MS		(60u * 60u * 1000u)
 #define HASH_BUCKETS_MIN	2048u
 
@@ -50,7 +54,9 @@ static const struct set_info sets[SET_TURNS] = {
 };
 
 static const char *const fixtures[FIXTURE_END] = {
-	"allow4", "allow6", "seen_in4", "seen_in6", "seen_out4", "seen_out6", "armed",
+	"allow4", "allow6", "seen_in4", "seen_in6", "seen_out4", "seen_out6",
+	"protect_ep4", "protect_ep6", "seen_ep_in4", "seen_ep_in6", "seen_ep_out4", "seen_ep_out6",
+	"armed",
 };
 
 const struct set_info *
@@ -92,9 +98,17 @@ set_size_for(size_t n)
 	return (uint32_t)(buckets / 4 * 3);
 }
 
+/* What a set is made of; zero: none of it. */
+struct spec {
+	const char *name;
+	uint32_t key_type, key_size, byteorder;
+	uint32_t flags, size;
+	uint64_t timeout_ms;
+	const char *comment;
+};
+
 static void
-create(struct batch *batch, const char *name, uint8_t key_size, uint32_t flags, uint32_t size,
-    const char *comment)
+create(struct batch *batch, const struct spec *spec)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
@@ -105,19 +119,19 @@ create(struct batch *batch, const char *name, uint8_t key_size, uint32_t flags, 
 		goto out;
 	}
 	nftnl_set_set_str(set, NFTNL_SET_TABLE, ENFORCE_TABLE);
-	nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, spec->name);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, key_size == 4 ? KEY_TYPE_IP4 : KEY_TYPE_IP6);
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_size);
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, flags);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, spec->key_type);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, spec->key_size);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, spec->flags);
 	/* any number that is not twice in a transaction */
 	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)batch->used + 1);
-	if (size != 0)
-		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, size);
-	if (flags & NFT_SET_TIMEOUT)
-		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, SEEN_TIMEOUT_MS);
-	nftnl_udata_put_u32(userdata, NFTNL_UDATA_SET_KEYBYTEORDER, BYTEORDER_BIG);
-	nftnl_udata_put_strz(userdata, NFTNL_UDATA_SET_COMMENT, comment);
+	if (spec->size != 0)
+		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, spec->size);
+	if (spec->timeout_ms != 0)
+		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, spec->timeout_ms);
+	nftnl_udata_put_u32(userdata, NFTNL_UDATA_SET_KEYBYTEORDER, spec->byteorder);
+	nftnl_udata_put_strz(userdata, NFTNL_UDATA_SET_COMMENT, spec->comment);
 	nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(userdata),
 	    nftnl_udata_buf_len(userdata));
 	nftnl_set_nlmsg_build_payload(nlh, set);
@@ -129,32 +143,90 @@ out:
 		nftnl_udata_buf_free(userdata);
 }
 
+/* A set of addresses. */
+static struct spec
+addresses(const char *name, unsigned int family, const char *comment)
+{
+	return (struct spec){
+		.name = name,
+		.key_type = family == FAMILY_V4 ? KEY_TYPE_IP4 : KEY_TYPE_IP6,
+		.key_size = family == FAMILY_V4 ? 4 : 16,
+		.byteorder = BYTEORDER_BIG,
+		.comment = comment,
+	};
+}
+
 void
 set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size)
 {
 	const struct set_info *info = set_info(set);
+	struct spec spec = addresses(info->names[turn],
+	    info->key_size == 4 ? FAMILY_V4 : FAMILY_V6, info->comment);
 
-	create(batch, info->names[turn], info->key_size, info->ranges ? NFT_SET_INTERVAL : 0,
-	    info->ranges ? 0 : size, info->comment);
+	if (info->ranges)
+		spec.flags = NFT_SET_INTERVAL;
+	else
+		spec.size = size;
+	create(batch, &spec);
+}
+
+static void
+create_allow(struct batch *batch, unsigned int family)
+{
+	struct spec spec = addresses(fixtures[FIXTURE_ALLOW4 + family], family,
+	    family == FAMILY_V4 ? "your own exceptions, IPv4: edit by hand, kept over updates" :
+	    "your own exceptions, IPv6: edit by hand, kept over updates");
+
+	spec.flags = NFT_SET_INTERVAL;
+	create(batch, &spec);
+}
+
+static void
+create_seen(struct batch *batch, enum set_fixture fixture, unsigned int family, uint32_t size,
+    const char *comment)
+{
+	struct spec spec = addresses(fixtures[fixture + family], family, comment);
+
+	spec.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL;
+	spec.size = size;
+	spec.timeout_ms = SEEN_TIMEOUT_MS;
+	create(batch, &spec);
+}
+
+/* Address . TCP port: each part of a key takes whole 32-bit registers. */
+static void
+create_endpoints(struct batch *batch, unsigned int family)
+{
+	struct spec spec = addresses(fixtures[FIXTURE_PROTECT_EP4 + family], family,
+	    "never cut off: lists, collectors and services the agent itself talks to");
+
+	spec.key_type = spec.key_type << KEY_TYPE_BITS | KEY_TYPE_PORT;
+	spec.key_size += sizeof(uint32_t);
+	spec.byteorder = BYTEORDER_MIXED;
+	spec.flags = NFT_SET_TIMEOUT;
+	/* room for what expired and is not swept out yet; no buckets are wasted */
+	spec.size = ENFORCE_ENDPOINTS_MAX * 3;
+	spec.timeout_ms = ENFORCE_ENDPOINT_MS;
+	create(batch, &spec);
 }
 
 void
 fixtures_create(struct batch *batch)
 {
-	const uint32_t dynamic = NFT_SET_TIMEOUT | NFT_SET_EVAL;
+	unsigned int family;
 
-	create(batch, fixtures[FIXTURE_ALLOW4], 4, NFT_SET_INTERVAL, 0,
-	    "your own exceptions, IPv4: edit by hand, kept over updates");
-	create(batch, fixtures[FIXTURE_ALLOW6], 16, NFT_SET_INTERVAL, 0,
-	    "your own exceptions, IPv6: edit by hand, kept over updates");
-	create(batch, fixtures[FIXTURE_SEEN_IN4], 4, dynamic, SEEN_SIZE,
-	    "listed IPv4 remotes that sent to us");
-	create(batch, fixtures[FIXTURE_SEEN_IN6], 16, dynamic, SEEN_SIZE,
-	    "listed IPv6 remotes that sent to us");
-	create(batch, fixtures[FIXTURE_SEEN_OUT4], 4, dynamic, SEEN_SIZE,
-	    "listed IPv4 remotes that were sent to");
-	create(batch, fixtures[FIXTURE_SEEN_OUT6], 16, dynamic, SEEN_SIZE,
-	    "listed IPv6 remotes that were sent to");
+	for (family = 0; family < FAMILY_END; family++) {
+		create_allow(batch, family);
+		create_seen(batch, FIXTURE_SEEN_IN4, family, SEEN_SIZE,
+		    "listed remotes that sent to us");
+		create_seen(batch, FIXTURE_SEEN_OUT4, family, SEEN_SIZE,
+		    "listed remotes that were sent to");
+		create_endpoints(batch, family);
+		create_seen(batch, FIXTURE_SEEN_EP_IN4, family, SEEN_EP_SIZE,
+		    "what came from listed members of protect_ep");
+		create_seen(batch, FIXTURE_SEEN_EP_OUT4, family, SEEN_EP_SIZE,
+		    "what was sent to listed members of protect_ep");
+	}
 	armed_create(batch, fixtures[FIXTURE_ARMED],
 	    "behind enforce drop --confirm: empty, it is watch");
 }

@@ -69,10 +69,15 @@ bool set_by_name(const char *name, unsigned int *set, unsigned int *turn);
 /* More than so many, and prefixes are looked up without a prefilter. */
 #define TOP_MAX		65536u
 
-/* The sets that are made once and left alone: seen_…, allow…, and the dead-man switch. */
+/*
+ * The sets that are made once and left alone: seen_…, allow…, the endpoints that
+ * are never cut off and what was seen of them, and the dead-man switch.
+ */
 enum set_fixture {
 	FIXTURE_ALLOW4, FIXTURE_ALLOW6,
 	FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6, FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6,
+	FIXTURE_PROTECT_EP4, FIXTURE_PROTECT_EP6,
+	FIXTURE_SEEN_EP_IN4, FIXTURE_SEEN_EP_IN6, FIXTURE_SEEN_EP_OUT4, FIXTURE_SEEN_EP_OUT6,
 	FIXTURE_ARMED,
 	FIXTURE_END
 };

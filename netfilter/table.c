@@ -46,10 +46,12 @@ static const struct {
 	{ "in_top6", -1, "from an IPv6 network with listed addresses: is the source listed?" },
 	{ "in_hit", -1, "from a listed address" },
 	{ "in_first", -1, "the same for the first time, or there was no room to remember it" },
+	{ "in_ep", -1, "from what the agent itself talks to, never cut off" },
 	{ "in_judge", -1, "from a listed address, accounted for: exceptions, then the verdict" },
 	{ "out_top6", -1, "to an IPv6 network with listed addresses: is the destination listed?" },
 	{ "out_hit", -1, "to a listed address" },
 	{ "out_first", -1, "the same for the first time, or there was no room to remember it" },
+	{ "out_ep", -1, "to what the agent itself talks to, never cut off" },
 	{ "out_judge", -1, "to a listed address, accounted for: exceptions, then the verdict" },
 	{ "out_reject", -1, "to an address whose list says reject; follows the mode" },
 	{ "verdict", -1, "everything else that is listed; follows the mode" },
@@ -68,22 +70,26 @@ static const struct { const char *name, *comment; } counters[COUNTER_END] = {
 /* One direction: whose address is judged, and what remembers it. */
 struct direction {
 	enum rule_side side;
-	enum set_fixture seen[FAMILY_END];
-	const char *top6, *hit, *first, *judge;	/* chains */
+	enum set_fixture seen[FAMILY_END], seen_ep[FAMILY_END];
+	const char *top6, *hit, *first, *ep, *judge;	/* chains */
 	const char *log_first, *log_sample;	/* prefixes */
 };
 
 static const struct direction inward = {
 	.side = SIDE_SOURCE,
 	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
-	.top6 = "in_top6", .hit = "in_hit", .first = "in_first", .judge = "in_judge",
+	.seen_ep = { FIXTURE_SEEN_EP_IN4, FIXTURE_SEEN_EP_IN6 },
+	.top6 = "in_top6", .hit = "in_hit", .first = "in_first", .ep = "in_ep",
+	.judge = "in_judge",
 	.log_first = "tl in first", .log_sample = "tl in",
 };
 
 static const struct direction outward = {
 	.side = SIDE_DESTINATION,
 	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
-	.top6 = "out_top6", .hit = "out_hit", .first = "out_first", .judge = "out_judge",
+	.seen_ep = { FIXTURE_SEEN_EP_OUT4, FIXTURE_SEEN_EP_OUT6 },
+	.top6 = "out_top6", .hit = "out_hit", .first = "out_first", .ep = "out_ep",
+	.judge = "out_judge",
 	.log_first = "tl out first", .log_sample = "tl out",
 };
 
@@ -301,7 +307,8 @@ log_rule(struct batch *batch, const struct rule_plan *plan, const char *chain, u
 }
 
 static void
-account_rules(struct batch *batch, const struct direction *way, const char *chain)
+account_rules(struct batch *batch, const struct direction *way, const enum set_fixture *seen,
+    const char *chain)
 {
 	struct rule rule;
 	unsigned int family;
@@ -309,7 +316,24 @@ account_rules(struct batch *batch, const struct direction *way, const char *chai
 	for (family = 0; family < FAMILY_END; family++) {
 		rule_begin(&rule, batch, chain);
 		rule_update(&rule, (struct rule_address){ way->side, family },
-		    fixture_name(way->seen[family]));
+		    fixture_name(seen[family]));
+		rule_end(&rule, NULL);
+	}
+}
+
+/* Packets of remotes that found no room in the seen set. */
+static void
+overflow_rules(struct batch *batch, const struct direction *way, const enum set_fixture *seen,
+    const char *chain)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		rule_begin(&rule, batch, chain);
+		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
+		    fixture_name(seen[family]));
+		rule_count(&rule, counter_name(COUNTER_OVERFLOW));
 		rule_end(&rule, NULL);
 	}
 }
@@ -324,17 +348,10 @@ static void
 first_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
 {
 	struct rule rule;
-	unsigned int family;
 
 	log_rule(batch, plan, way->first, FIRST_RATE, FIRST_BURST, way->log_first);
-	account_rules(batch, way, way->first);
-	for (family = 0; family < FAMILY_END; family++) {
-		rule_begin(&rule, batch, way->first);
-		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
-		    fixture_name(way->seen[family]));
-		rule_count(&rule, counter_name(COUNTER_OVERFLOW));
-		rule_end(&rule, NULL);
-	}
+	account_rules(batch, way, way->seen, way->first);
+	overflow_rules(batch, way, way->seen, way->first);
 	rule_begin(&rule, batch, way->first);
 	rule_goto(&rule, way->judge);
 	rule_end(&rule, NULL);
@@ -395,6 +412,42 @@ reject_rules(struct batch *batch, const struct rule_plan *plan)
 	}
 }
 
+/*
+ * Connections of the agent itself pass, and are counted apart: all of them are
+ * protected, while the rest of the same remote's packets is judged.  Whoever
+ * comes from such an address and port to open a connection is no endpoint.
+ */
+static void
+endpoint_rules(struct batch *batch, const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		rule_begin(&rule, batch, way->hit);
+		rule_endpoint_in_set(&rule, (struct rule_address){ way->side, family },
+		    fixture_name(FIXTURE_PROTECT_EP4 + family));
+		if (way == &inward)
+			rule_not_opening(&rule);
+		rule_goto(&rule, way->ep);
+		rule_end(&rule, NULL);
+	}
+}
+
+static void
+ep_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+
+	log_rule(batch, plan, way->ep, SAMPLE_RATE, SAMPLE_BURST, way->log_sample);
+	account_rules(batch, way, way->seen_ep, way->ep);
+	overflow_rules(batch, way, way->seen_ep, way->ep);
+	rule_begin(&rule, batch, way->ep);
+	rule_count(&rule, counter_name(COUNTER_PROTECTED));
+	rule_return(&rule);
+	rule_end(&rule, NULL);
+}
+
 static void
 hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
 {
@@ -407,6 +460,7 @@ hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direct
 		rule_return(&rule);
 		rule_end(&rule, "a reset made by reject comes back from the listed address");
 	}
+	endpoint_rules(batch, way);
 	for (family = 0; family < FAMILY_END; family++) {
 		rule_begin(&rule, batch, way->hit);
 		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
@@ -415,7 +469,7 @@ hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direct
 		rule_end(&rule, NULL);
 	}
 	log_rule(batch, plan, way->hit, SAMPLE_RATE, SAMPLE_BURST, way->log_sample);
-	account_rules(batch, way, way->hit);
+	account_rules(batch, way, way->seen, way->hit);
 	rule_begin(&rule, batch, way->hit);
 	rule_goto(&rule, way->judge);
 	rule_end(&rule, NULL);
@@ -444,6 +498,7 @@ direction_rules(struct batch *batch, const struct rule_plan *plan, const struct 
 		listed_rules(batch, plan, way->top6, way, FAMILY_V6, NULL);
 	hit_rules(batch, plan, way);
 	first_rules(batch, plan, way);
+	ep_rules(batch, plan, way);
 	judge_rules(batch, plan, way);
 }
 

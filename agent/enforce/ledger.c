@@ -167,24 +167,35 @@ ledger_changed(struct ledger *ledger, const struct addr *remote, uint8_t dir, ui
 	return packets != last_packets || bytes != last_bytes;
 }
 
+/* The direction as it is told. */
+static uint8_t
+way_of(const struct ledger_reading *reading)
+{
+	return reading->dir & (uint8_t)~LEDGER_ENDPOINT;
+}
+
 /*
- * Is the remote told under its entry?  One that is known by itself, in this or
- * the other direction, stays so; one whose other direction is folded follows.
+ * Is the remote told under its entry?  One that is known by itself, by any of its
+ * elements, stays so; one of which another element is folded follows.
  */
 static bool
 is_folded(struct ledger *ledger, const struct ledger_reading *reading, int64_t now_ms)
 {
+	static const uint8_t others[] = { LEDGER_ENDPOINT, DIR_OUT, DIR_OUT | LEDGER_ENDPOINT };
 	const struct rows *rows = &ledger->rows;
 	const struct range *entry = &reading->label.entry;
-	uint32_t other;
+	size_t i;
 
-	if (rows_find_remote(rows, &reading->remote, reading->dir) != ROWS_NONE)
+	if (rows_find_remote(rows, &reading->remote, way_of(reading)) != ROWS_NONE)
 		return false;
-	other = rows_find_element(rows, &reading->remote,
-	    reading->dir == DIR_IN ? DIR_OUT : DIR_IN);
-	if (other != ROWS_NONE) {
-		const struct count *count = &rows->keys[rows->elements[other].key].count;
+	for (i = 0; i < sizeof(others); i++) {
+		uint32_t other = rows_find_element(rows, &reading->remote,
+		    reading->dir ^ others[i]);
+		const struct count *count;
 
+		if (other == ROWS_NONE)
+			continue;
+		count = &rows->keys[rows->elements[other].key].count;
 		if ((count->flags & COUNT_AGGREGATED) == 0)
 			return false;
 		if (memcmp(&count->entry, entry, sizeof(*entry)) == 0)
@@ -244,8 +255,8 @@ choose_key(struct ledger *ledger, const struct ledger_reading *reading, int64_t 
 	bool folded = is_folded(ledger, reading, now_ms);
 	uint32_t key;
 
-	key = folded ? rows_find_entry(&ledger->rows, &reading->label.entry, reading->dir) :
-	    rows_find_remote(&ledger->rows, &reading->remote, reading->dir);
+	key = folded ? rows_find_entry(&ledger->rows, &reading->label.entry, way_of(reading)) :
+	    rows_find_remote(&ledger->rows, &reading->remote, way_of(reading));
 	if (key != ROWS_NONE) {
 		*row = ledger->rows.keys[key];
 		return key;
@@ -253,7 +264,7 @@ choose_key(struct ledger *ledger, const struct ledger_reading *reading, int64_t 
 	key = take_key(ledger, now_ms);
 	memset(row, 0, sizeof(*row));
 	row->used = 1;
-	row->count.dir = reading->dir;
+	row->count.dir = way_of(reading);
 	row->count.epoch = ledger->rows.header->epoch;
 	row->count.first_ms = now_ms;
 	row->count.entry = reading->label.entry;

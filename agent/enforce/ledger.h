@@ -56,9 +56,15 @@ struct ledger_label {
 	uint8_t action;			/* enum list_action */
 };
 
+/*
+ * Or'd to the dir of a reading: the kernel counts apart what a remote had to do
+ * with us as an endpoint; it is told as that remote's like the rest.
+ */
+#define LEDGER_ENDPOINT		0x02u
+
 struct ledger_reading {
 	struct addr remote;
-	uint8_t dir;			/* enum packet_dir */
+	uint8_t dir;			/* enum packet_dir, LEDGER_ENDPOINT */
 	uint8_t verdict;		/* enum verdict */
 	uint64_t packets, bytes;	/* as the kernel says, since its element exists */
 	struct ledger_label label;

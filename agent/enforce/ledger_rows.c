@@ -378,10 +378,10 @@ sane_key(const struct key_row *row)
 static bool
 sane_element(const struct rows *rows, const struct element_row *row)
 {
-	return row->dir <= DIR_OUT &&
+	return row->dir <= (DIR_OUT | LEDGER_ENDPOINT) &&
 	    (row->remote.family == ADDR_V4 || row->remote.family == ADDR_V6) &&
 	    row->key < rows->header->nkeys && rows->keys[row->key].used != 0 &&
-	    rows->keys[row->key].count.dir == row->dir;
+	    rows->keys[row->key].count.dir == (row->dir & ~LEDGER_ENDPOINT);
 }
 
 static bool

@@ -32,7 +32,7 @@ struct element_row {
 	uint64_t packets, bytes;
 	uint32_t key;			/* where they are booked */
 	uint8_t used;
-	uint8_t dir;			/* enum packet_dir */
+	uint8_t dir;			/* enum packet_dir, LEDGER_ENDPOINT */
 	struct addr remote;
 	uint8_t pad;			/* zero */
 };

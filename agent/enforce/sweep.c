@@ -75,12 +75,13 @@ take_seen(const struct enforce_seen *seen, void *arg)
 	struct ledger *ledger = sweep->file.ledger;
 	struct ledger_reading reading;
 	unsigned int skipped;
+	uint8_t dir = seen->endpoint ? seen->dir | LEDGER_ENDPOINT : seen->dir;
 
-	if (!ledger_changed(ledger, &seen->remote, seen->dir, seen->packets, seen->bytes))
+	if (!ledger_changed(ledger, &seen->remote, dir, seen->packets, seen->bytes))
 		return;
 	memset(&reading, 0, sizeof(reading));
 	reading.remote = seen->remote;
-	reading.dir = seen->dir;
+	reading.dir = dir;
 	reading.packets = seen->packets;
 	reading.bytes = seen->bytes;
 	label_of(enforcer, seen, &reading.label);

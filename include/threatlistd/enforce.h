@@ -107,6 +107,27 @@ int enforce_protect(struct enforce *enforce, struct enforce_error *err);
 typedef void enforce_allow_fn(const struct enforce_allow *allow, void *arg);
 void enforce_allow(const struct enforce *enforce, enforce_allow_fn *each, void *arg);
 
+/*
+ * Endpoints: addresses and TCP ports that the agent itself talks to.  Their
+ * connections are never cut off, whatever the lists say of the address; the rest
+ * of what comes from it or goes to it is.  A member lasts ENFORCE_ENDPOINT_MS
+ * and is put into every table that is made anew meanwhile.
+ */
+#define ENFORCE_ENDPOINTS_MAX	256		/* at once */
+#define ENFORCE_ENDPOINT_MS	(10 * 60 * 1000)
+
+/*
+ * Makes it one, or makes it last on; port in host byte order.  -ENOSPC: there
+ * are too many.  Without a table it is only remembered for the next one.
+ */
+int enforce_endpoint(struct enforce *enforce, const struct addr *addr, uint16_t port,
+    struct enforce_error *err);
+
+/* All that the kernel has now; twice when somebody's transaction interrupted the reading. */
+typedef void enforce_endpoint_fn(const struct addr *addr, uint16_t port, void *arg);
+int enforce_endpoints(struct enforce *enforce, enforce_endpoint_fn *each, void *arg,
+    struct enforce_error *err);
+
 /* What the kernel's own sets say of an address, asked element by element. */
 enum enforce_answer {
 	ENFORCE_UNKNOWN = 0,		/* no table, or the kernel could not be asked */
@@ -123,7 +144,8 @@ int enforce_check(struct enforce *enforce, const struct addr *addr, struct enfor
 
 /*
  * One reading of the seen sets.  each() is called for every remote with the
- * cumulative values of its element and whether it is protected or allowed; twice
+ * cumulative values of its element and whether it is protected or allowed, and
+ * once more for what it had to do with us as an endpoint; each of them twice
  * when somebody's transaction interrupted the reading: the later one is truer.
  * Elements expire an hour after their last packet: a remote that comes back
  * then starts from zero within the same table_epoch.
@@ -132,6 +154,7 @@ struct enforce_seen {
 	struct addr remote;
 	uint8_t dir;			/* enum packet_dir */
 	bool protect, allow;
+	bool endpoint;			/* its connections as an endpoint alone: protect, too */
 	uint64_t packets, bytes;
 };
 typedef void enforce_seen_fn(const struct enforce_seen *seen, void *arg);

@@ -7,6 +7,7 @@
  *	apply ACTION=FILE…		ACTION drop|reject|watch, one source each
  *	arm MS | confirm		drop that ends after so many milliseconds, and does not
  *	mode MODE | panic | resume | purge | protect | close
+ *	endpoint ADDRESS PORT | endpoints
  *	check ADDRESS | seen | stat | watch [MS]
  */
 #include <errno.h>
@@ -213,10 +214,10 @@ print_seen(const struct enforce_seen *seen, void *arg)
 	bool *first = arg;
 
 	printf("%s{\"remote\":\"%s\",\"dir\":\"%s\",\"protect\":%s,\"allow\":%s,"
-	    "\"packets\":%llu,\"bytes\":%llu}", *first ? "" : ",",
+	    "\"endpoint\":%s,\"packets\":%llu,\"bytes\":%llu}", *first ? "" : ",",
 	    addr_text(&seen->remote, text), seen->dir == DIR_IN ? "in" : "out",
 	    seen->protect ? "true" : "false", seen->allow ? "true" : "false",
-	    (unsigned long long)seen->packets, (unsigned long long)seen->bytes);
+	    seen->endpoint ? "true" : "false", (unsigned long long)seen->packets, (unsigned long long)seen->bytes);
 	*first = false;
 }
 
@@ -229,6 +230,41 @@ do_seen(struct enforce *enforce)
 
 	printf("{\"seen\":[");
 	error = enforce_read_seen(enforce, print_seen, &first, &err);
+	printf("],\"error\":%d,\"text\":\"%s\"}\n", error, err.text);
+	fflush(stdout);
+}
+
+static void
+do_endpoint(struct enforce *enforce, const char *address, const char *port)
+{
+	struct enforce_error err = { "no address and port" };
+	struct addr addr;
+	int error = -EINVAL;
+
+	if (address != NULL && port != NULL && addr_parse(&addr, address, strlen(address)) == NULL)
+		error = enforce_endpoint(enforce, &addr, (uint16_t)atoi(port), &err);
+	answer(error, &err, "%s", "");
+}
+
+static void
+print_endpoint(const struct addr *addr, uint16_t port, void *arg)
+{
+	char text[ADDR_TEXT_MAX];
+	bool *first = arg;
+
+	printf("%s[\"%s\",%u]", *first ? "" : ",", addr_text(addr, text), port);
+	*first = false;
+}
+
+static void
+do_endpoints(struct enforce *enforce)
+{
+	struct enforce_error err = { "" };
+	bool first = true;
+	int error;
+
+	printf("{\"endpoints\":[");
+	error = enforce_endpoints(enforce, print_endpoint, &first, &err);
 	printf("],\"error\":%d,\"text\":\"%s\"}\n", error, err.text);
 	fflush(stdout);
 }
@@ -247,13 +283,13 @@ do_stat(struct enforce *enforce)
 		    (unsigned long long)stat.sets[i].entries);
 	printf("},\"table\":%d,\"dormant\":%d,\"mode\":%u,\"log\":%d,\"drops\":%llu,"
 	    "\"armed\":%d,\"drop_bytes\":%llu,\"watched\":%llu,\"protected\":%llu,\"allowed\":%llu,"
-	    "\"overflow\":%llu,\"epoch\":%llu,\"error\":%d,\"text\":\"%s\"}\n",
+	    "\"overflow\":%llu,\"generation\":%u,\"epoch\":%llu,\"error\":%d,\"text\":\"%s\"}\n",
 	    stat.table, stat.dormant, stat.mode, stat.log,
 	    (unsigned long long)stat.drops_packets, stat.armed, (unsigned long long)stat.drops_bytes,
 	    (unsigned long long)stat.watched_packets,
 	    (unsigned long long)stat.protected_packets,
 	    (unsigned long long)stat.allowed_packets, (unsigned long long)stat.seen_overflow,
-	    (unsigned long long)stat.table_epoch, error, err.text);
+	    stat.generation, (unsigned long long)stat.table_epoch, error, err.text);
 	fflush(stdout);
 }
 
@@ -296,6 +332,13 @@ command(struct enforce **enforce, char *line)
 		return;
 	} else if (strcmp(word, "seen") == 0) {
 		do_seen(*enforce);
+		return;
+	} else if (strcmp(word, "endpoint") == 0) {
+		word = strtok_r(NULL, " ", &save);
+		do_endpoint(*enforce, word, strtok_r(NULL, " ", &save));
+		return;
+	} else if (strcmp(word, "endpoints") == 0) {
+		do_endpoints(*enforce);
 		return;
 	} else if (strcmp(word, "stat") == 0) {
 		do_stat(*enforce);

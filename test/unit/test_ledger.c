@@ -429,6 +429,43 @@ another_entry_is_another_key(void **state)
 	close_book(&book);
 }
 
+/* Of one remote some packets are protected and some are dropped: each counts as what it is. */
+static void
+an_endpoint_is_the_same_remote(void **state)
+{
+	struct book book;
+	struct ledger_reading judged = reading(1, DIR_OUT, 4, false);
+	struct ledger_reading passed = reading(1, DIR_OUT | LEDGER_ENDPOINT, 10, false);
+	struct count count;
+
+	passed.verdict = VERDICT_PROTECTED;
+	new_book(&book, SMALL, SMALL);
+	ledger_begin(book.ledger, 1);
+	assert_true(ledger_changed(book.ledger, &judged.remote, judged.dir, 4, 400));
+	assert_true(ledger_book(book.ledger, &judged, NOW));
+	assert_true(ledger_changed(book.ledger, &passed.remote, passed.dir, 10, 1000));
+	assert_true(ledger_book(book.ledger, &passed, NOW));
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.dir, DIR_OUT);
+	assert_int_equal(count.packets, 14);
+	assert_int_equal(count.bytes, 1400);
+	assert_int_equal(count.dropped, 4);
+	assert_int_equal(count.verdict, VERDICT_PROTECTED);
+
+	reopen(&book);
+	assert_null(book.anew);
+	only_unsent(book.ledger);
+	ledger_begin(book.ledger, 1);
+	assert_false(ledger_changed(book.ledger, &passed.remote, passed.dir, 10, 1000));
+	judged = reading(1, DIR_OUT, 7, false);
+	assert_true(ledger_book(book.ledger, &judged, NOW));
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.packets, 17);
+	assert_int_equal(count.dropped, 7);
+	assert_int_equal(count.verdict, VERDICT_DROPPED);
+	close_book(&book);
+}
+
 int
 main(void)
 {
@@ -447,6 +484,7 @@ main(void)
 		cmocka_unit_test(a_full_disk_is_no_room),
 		cmocka_unit_test(a_flood_is_one_entry),
 		cmocka_unit_test(another_entry_is_another_key),
+		cmocka_unit_test(an_endpoint_is_the_same_remote),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
