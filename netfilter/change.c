@@ -444,10 +444,13 @@ put_deletes(struct change *change)
 		const struct turn *now = &change->enforce->sets[set];
 
 		for (turn = 0; turn < 2; turn++) {
-			if (change->had[set][turn] && (!now->present || now->turn != turn))
+			if (now->present && now->turn == turn)
+				change->had[set][turn] = false;
+			if (change->had[set][turn])
 				set_delete(&change->batch, set_info(set)->names[turn]);
 		}
 	}
+	engine_retire(change->enforce, (const bool (*)[2])change->had);
 }
 
 /* What judges hosts must be in the rules before what is judged, unless there are no rules yet. */

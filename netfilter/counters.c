@@ -9,6 +9,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "threatlistd/log.h"
 #include "armed.h"
 #include "elements.h"
 #include "engine.h"
@@ -19,6 +20,7 @@ struct reading {
 	unsigned int family;
 	uint8_t dir;
 	bool endpoint;
+	uint32_t instance;
 	enforce_seen_fn *each;
 	void *arg;
 };
@@ -47,7 +49,14 @@ take_seen(const struct element *element, void *arg)
 		return;
 	seen.remote.family = reading->family == FAMILY_V4 ? ADDR_V4 : ADDR_V6;
 	memcpy(seen.remote.bytes, element->key, element->key_size);
-	seen.protect = reading->endpoint || is_protected(reading->enforce, reading->family, element->key);
+	if (reading->instance != 0) {
+		seen.instance = reading->instance;
+		if (seen.packets != 0 && (element->flags & NFT_SET_ELEM_INTERVAL_END) == 0)
+			reading->each(&seen, reading->arg);
+		return;
+	}
+	seen.protect = reading->endpoint ||
+	    is_protected(reading->enforce, reading->family, element->key);
 	seen.allow = keys_contain(&reading->enforce->allow[reading->family].ranges,
 	    element->key);
 	reading->each(&seen, reading->arg);
@@ -57,6 +66,76 @@ static void
 take_message(const struct nlmsghdr *nlh, void *arg)
 {
 	elements_read(nlh, take_seen, arg);
+}
+
+static int
+read_set(struct enforce *enforce, const char *name, struct reading *reading)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	int error;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
+	error = kernel_ask(enforce->kernel, nlh, take_message, NULL, reading);
+	return error == -ENOENT ? 0 : error;
+}
+
+/* The wide sets that are there and, unless it is NULL, in which. */
+static int
+read_wide(struct enforce *enforce, const bool (*which)[2], enforce_seen_fn *each, void *arg)
+{
+	struct set_state state;
+	unsigned int way, family, turn;
+	int error = readback_sets(enforce->kernel, &state);
+
+	for (way = 0; way < SET_WAYS && error == 0; way++) {
+		for (family = 0; family < FAMILY_END; family++) {
+			unsigned int set = SET_WIDE(way, family);
+
+			for (turn = 0; turn < 2 && error == 0; turn++) {
+				struct reading reading = {
+					.enforce = enforce, .family = family,
+					.dir = way == 0 ? DIR_IN : DIR_OUT,
+					.instance = state.handles[set][turn],
+					.each = each, .arg = arg,
+				};
+
+				if (state.turns[set][turn] && reading.instance != 0 &&
+				    (which == NULL || which[set][turn]))
+					error = read_set(enforce, set_info(set)->names[turn],
+					    &reading);
+			}
+		}
+	}
+	return error;
+}
+
+int
+enforce_read_wide(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err)
+{
+	int error = read_wide(enforce, NULL, each, arg);
+
+	return error == 0 ? 0 : enforce_fail(err, error, "reading the wide prefixes", NULL);
+}
+
+void
+engine_retire(struct enforce *enforce, const bool (*going)[2])
+{
+	unsigned int set;
+	int error;
+
+	for (set = SET_WIDE(0, 0); set < SET_TURNS; set++) {
+		if (going[set][0] || going[set][1])
+			break;
+	}
+	if (enforce->retired == NULL || set == SET_TURNS)
+		return;
+	error = read_wide(enforce, going, enforce->retired, enforce->retired_arg);
+	if (error != 0)
+		log_warn("last counts of wide prefixes not read error=\"%s\"",
+		    strerror(-error));
 }
 
 int
@@ -78,20 +157,16 @@ enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
 		{ FIXTURE_SEEN_EP_OUT4, FAMILY_V4, DIR_OUT, true },
 		{ FIXTURE_SEEN_EP_OUT6, FAMILY_V6, DIR_OUT, true },
 	};
-	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
 	size_t i;
 
 	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		struct reading reading = {
-			enforce, sets[i].family, sets[i].dir, sets[i].endpoint, each, arg,
+			.enforce = enforce, .family = sets[i].family, .dir = sets[i].dir,
+			.endpoint = sets[i].endpoint, .each = each, .arg = arg,
 		};
-		struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-		int error;
+		int error = read_set(enforce, fixture_name(sets[i].set), &reading);
 
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, fixture_name(sets[i].set));
-		error = kernel_ask(enforce->kernel, nlh, take_message, NULL, &reading);
-		if (error != 0 && error != -ENOENT)
+		if (error != 0)
 			return enforce_fail(err, error, fixture_name(sets[i].set), NULL);
 	}
 	return 0;
@@ -197,6 +272,7 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 	stat->watched_packets = counters.packets[COUNTER_WATCHED];
 	stat->protected_packets = counters.packets[COUNTER_PROTECTED];
 	stat->allowed_packets = counters.packets[COUNTER_ALLOWED];
+	stat->flooded_packets = counters.packets[COUNTER_FLOODED];
 	stat->seen_overflow = counters.packets[COUNTER_OVERFLOW];
 	stat->table_epoch = table.epoch;
 	stat_sets(enforce, stat);

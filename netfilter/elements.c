@@ -130,11 +130,27 @@ element_put_key(struct nlmsghdr *nlh, const char *set, const uint8_t *key, size_
 	mnl_attr_nest_end(nlh, list);
 }
 
+/* Does an expression bear this name?  Attributes of different ones have the same numbers. */
+static bool
+expr_is(const struct nlattr *expr, const char *name)
+{
+	const struct nlattr *attr;
+
+	attr_for_each_nested(attr, expr) {
+		if (mnl_attr_get_type(attr) == NFTA_EXPR_NAME &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			return strcmp(mnl_attr_get_str(attr), name) == 0;
+	}
+	return false;
+}
+
 static void
 read_counter(const struct nlattr *expr, struct element *element)
 {
 	const struct nlattr *attr, *value;
 
+	if (!expr_is(expr, "counter"))
+		return;
 	attr_for_each_nested(attr, expr) {
 		if (mnl_attr_get_type(attr) != NFTA_EXPR_DATA)
 			continue;
@@ -175,6 +191,10 @@ read_element(const struct nlattr *nest, element_fn *each, void *arg)
 			break;
 		case NFTA_SET_ELEM_EXPR:
 			read_counter(attr, &element);
+			break;
+		case NFTA_SET_ELEM_EXPRESSIONS:
+			attr_for_each_nested(value, attr)
+				read_counter(value, &element);
 			break;
 		default:
 			break;

@@ -101,6 +101,8 @@ copy_conf(struct enforce *enforce, const struct enforce_conf *conf)
 	enforce->mode = conf->mode;
 	enforce->log = conf->log;
 	enforce->nflog_group = conf->nflog_group;
+	enforce->retired = conf->retired;
+	enforce->retired_arg = conf->retired_arg;
 	for (set = 0; set < SET_TURNS; set++)
 		keys_init(&enforce->sets[set].keys, set_info(set)->key_size,
 		    set_info(set)->ranges);

@@ -34,6 +34,8 @@ struct enforce {
 	uint16_t nflog_group;
 	struct range *admin;
 	size_t nadmin;
+	enforce_seen_fn *retired;
+	void *retired_arg;
 
 	bool table;		/* there is one */
 	bool dormant;		/* lifted; a new table is made dormant too */
@@ -58,6 +60,9 @@ int engine_look(struct enforce *enforce, struct enforce_error *err);
 int engine_read_allow(struct enforce *enforce);
 /* Takes over what was kept of them, in any order.  0 or -ENOMEM. */
 int engine_keep_allow(struct enforce *enforce, const struct enforce_allow *all, size_t n);
+
+/* Tells of the wide sets that are about to go, and that nothing counts into any more. */
+void engine_retire(struct enforce *enforce, const bool (*going)[2]);
 
 /* What the rules should be, with the turns as they are now. */
 void engine_plan(const struct enforce *enforce, struct rule_plan *plan);

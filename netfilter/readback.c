@@ -76,17 +76,22 @@ take_set(const struct nlmsghdr *nlh, void *arg)
 	const char *name = "", *table = "";
 	const struct nlattr *attr;
 	unsigned int set, turn;
+	uint64_t handle = 0;
 
 	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_SET_TABLE)
 			table = attr_text(attr);
 		else if (mnl_attr_get_type(attr) == NFTA_SET_NAME)
 			name = attr_text(attr);
+		else if (mnl_attr_get_type(attr) == NFTA_SET_HANDLE &&
+		    mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
+			handle = be64toh(mnl_attr_get_u64(attr));
 	}
 	if (strcmp(table, ENFORCE_TABLE) != 0)
 		return;
 	if (set_by_name(name, &set, &turn)) {
 		state->turns[set][turn] = true;
+		state->handles[set][turn] = (uint32_t)handle;
 		return;
 	}
 	for (set = 0; set < FIXTURE_END; set++) {

@@ -17,6 +17,7 @@ int readback_table(struct kernel *kernel, struct table_state *state);
 
 struct set_state {
 	bool turns[SET_TURNS][2];
+	uint32_t handles[SET_TURNS][2];	/* the kernel's numbers of them, none is given twice */
 	bool fixtures[FIXTURE_END];
 };
 int readback_sets(struct kernel *kernel, struct set_state *state);

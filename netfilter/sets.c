@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -51,6 +52,14 @@ static const struct set_info sets[SET_TURNS] = {
 	    "never cut off: loopback, link-local, [enforce] admin" },
 	{ { "top4", "top4_b" }, 4, false, "first 16 bits of all listed IPv4 prefixes" },
 	{ { "top6", "top6_b" }, 16, false, "first 32 bits of all listed IPv6 addresses" },
+	{ { "wide_in4_a", "wide_in4_b" }, 4, true,
+	    "wide listed prefixes: packets of all their new remotes over a limit" },
+	{ { "wide_in6_a", "wide_in6_b" }, 16, true,
+	    "wide listed prefixes: packets of all their new remotes over a limit" },
+	{ { "wide_out4_a", "wide_out4_b" }, 4, true,
+	    "wide listed prefixes: packets to all their new remotes over a limit" },
+	{ { "wide_out6_a", "wide_out6_b" }, 16, true,
+	    "wide listed prefixes: packets to all their new remotes over a limit" },
 };
 
 static const char *const fixtures[FIXTURE_END] = {
@@ -107,6 +116,33 @@ struct spec {
 	const char *comment;
 };
 
+/*
+ * What every member of the set does with a packet that it matches: up to the
+ * limit it does not match after all, over it it counts.
+ */
+static void
+add_meter(struct batch *batch, struct nftnl_set *set)
+{
+	struct nftnl_expr *limit = nftnl_expr_alloc("limit"), *counter;
+
+	if (limit == NULL) {
+		batch->failed = true;
+		return;
+	}
+	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, WIDE_REMOTES);
+	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 60);
+	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, WIDE_REMOTES);
+	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	nftnl_set_add_expr(set, limit);
+	counter = nftnl_expr_alloc("counter");
+	if (counter == NULL) {
+		batch->failed = true;
+		return;
+	}
+	nftnl_set_add_expr(set, counter);
+}
+
 static void
 create(struct batch *batch, const struct spec *spec)
 {
@@ -128,6 +164,8 @@ create(struct batch *batch, const struct spec *spec)
 	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)batch->used + 1);
 	if (spec->size != 0)
 		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, spec->size);
+	if (spec->flags & NFT_SET_EXPR)
+		add_meter(batch, set);
 	if (spec->timeout_ms != 0)
 		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, spec->timeout_ms);
 	nftnl_udata_put_u32(userdata, NFTNL_UDATA_SET_KEYBYTEORDER, spec->byteorder);
@@ -167,6 +205,8 @@ set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t si
 		spec.flags = NFT_SET_INTERVAL;
 	else
 		spec.size = size;
+	if (set_counts(set))
+		spec.flags |= NFT_SET_EXPR;
 	create(batch, &spec);
 }
 

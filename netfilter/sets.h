@@ -34,7 +34,20 @@ enum { FAMILY_V4, FAMILY_V6, FAMILY_END };
 
 /* The prefilters stand behind all others. */
 #define SET_TOP(family)	(CLASS_END * SHAPE_END * FAMILY_END + (family))
-#define SET_TURNS	(SET_TOP(FAMILY_END))
+
+/*
+ * And behind them the prefixes wide enough to flood a seen set from, which
+ * count by themselves what comes from (way 0) or goes to (way 1) too many new
+ * remotes of theirs.  Here neighbours are not united: each is of one entry.
+ */
+#define SET_WIDE(way, family)	(SET_TOP(FAMILY_END) + (way) * FAMILY_END + (family))
+#define SET_WAYS	2u
+#define SET_TURNS	SET_WIDE(SET_WAYS, 0)
+#define WIDE_BITS	9u	/* 512 addresses and more: fewer remotes cannot fill a seen set */
+#define WIDE_MAX	4096u	/* the largest ones of each family, if there are more */
+/* So many new remotes are told one by one, as in core/aggregate.h; the others by their prefix. */
+#define WIDE_REMOTES	64u	/* a minute */
+
 static inline unsigned int
 set_of(enum set_class class, enum set_shape shape, unsigned int family)
 {
@@ -45,6 +58,13 @@ static inline bool
 set_protects(unsigned int set)
 {
 	return set >= set_of(CLASS_PROTECT, SHAPE_HOSTS, 0) && set < SET_TOP(0);
+}
+
+/* Has each member a limit and, for what is over it, a counter? */
+static inline bool
+set_counts(unsigned int set)
+{
+	return set >= SET_WIDE(0, 0);
 }
 
 struct set_info {

@@ -22,6 +22,7 @@ struct view {
 	unsigned int family;		/* FAMILY_V4, FAMILY_V6 */
 	size_t n;
 	uint64_t small;			/* ranges up to this size become hosts */
+	unsigned int wide;		/* ranges of so many bits are counted by themselves */
 	uint64_t next_top;		/* leading bits that the prefilter has not yet */
 	bool top_full;			/* there would be too many of them */
 };
@@ -149,6 +150,50 @@ choose_small(const struct view *view)
 			break;
 	}
 	return limit;
+}
+
+/* The n for which a range has at least 2^n addresses and less than twice as many. */
+static unsigned int
+span_bits(const struct span *span)
+{
+	uint64_t size = span_size(span);
+
+	return size == UINT64_MAX ? 64 : 63 - (unsigned int)__builtin_clzll(size);
+}
+
+static unsigned int
+choose_wide(const struct view *view)
+{
+	size_t ranges[65] = { 0 }, sum = 0;
+	struct span span;
+	unsigned int bits;
+	size_t i;
+
+	for (i = 0; i < view->n; i++) {
+		span_at(view, i, &span);
+		ranges[span_bits(&span)]++;
+	}
+	for (bits = 64; bits >= WIDE_BITS; bits--) {
+		sum += ranges[bits];
+		if (sum > WIDE_MAX)
+			break;
+	}
+	return bits + 1;
+}
+
+static int
+add_wide(struct view *view, const struct span *span)
+{
+	uint8_t first[KEY_MAX], last[KEY_MAX];
+	unsigned int way;
+	int error = 0;
+
+	number_put(span->first, view->family, first);
+	number_put(span->last, view->family, last);
+	for (way = 0; way < SET_WAYS && error == 0; way++)
+		error = difference_add(&view->split->sets[SET_WIDE(way, view->family)], first,
+		    last);
+	return error;
 }
 
 /* What the family's prefilter must know of listed addresses behind it. */
@@ -286,6 +331,11 @@ split_family(struct view *view)
 			large = false;
 		}
 		large |= span_size(&span) > view->small;
+		if (span_bits(&span) >= view->wide) {
+			error = add_wide(view, &span);
+			if (error != 0)
+				return error;
+		}
 		behind = number_next(span.last);
 	}
 	return from < i ? add_run(view, from, i, large) : 0;
@@ -301,6 +351,7 @@ split_list(struct split *split, const struct list *list)
 	for (view.family = 0; view.family < FAMILY_END && error == 0; view.family++) {
 		view.n = view.family == FAMILY_V4 ? list_nranges4(list) : list_nranges6(list);
 		view.small = choose_small(&view);
+		view.wide = choose_wide(&view);
 		view.next_top = 0;
 		view.top_full = false;
 		error = split_family(&view);

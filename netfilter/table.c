@@ -64,19 +64,21 @@ static const struct { const char *name, *comment; } counters[COUNTER_END] = {
 	[COUNTER_WATCHED] = { "watched", "listed and passed: mode or list says watch" },
 	[COUNTER_PROTECTED] = { "protected", "listed and passed: never cut off" },
 	[COUNTER_ALLOWED] = { "allowed", "listed and passed: your exception" },
+	[COUNTER_FLOODED] = { "flooded", "listed, judged, counted to its wide prefix alone" },
 	[COUNTER_OVERFLOW] = { "overflow", "listed, judged, but the seen set was full" },
 };
 
 /* One direction: whose address is judged, and what remembers it. */
 struct direction {
 	enum rule_side side;
+	unsigned int way;		/* of SET_WIDE */
 	enum set_fixture seen[FAMILY_END], seen_ep[FAMILY_END];
 	const char *top6, *hit, *first, *ep, *judge;	/* chains */
 	const char *log_first, *log_sample;	/* prefixes */
 };
 
 static const struct direction inward = {
-	.side = SIDE_SOURCE,
+	.side = SIDE_SOURCE, .way = 0,
 	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
 	.seen_ep = { FIXTURE_SEEN_EP_IN4, FIXTURE_SEEN_EP_IN6 },
 	.top6 = "in_top6", .hit = "in_hit", .first = "in_first", .ep = "in_ep",
@@ -85,7 +87,7 @@ static const struct direction inward = {
 };
 
 static const struct direction outward = {
-	.side = SIDE_DESTINATION,
+	.side = SIDE_DESTINATION, .way = 1,
 	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
 	.seen_ep = { FIXTURE_SEEN_EP_OUT4, FIXTURE_SEEN_EP_OUT6 },
 	.top6 = "out_top6", .hit = "out_hit", .first = "out_first", .ep = "out_ep",
@@ -338,6 +340,26 @@ overflow_rules(struct batch *batch, const struct direction *way, const enum set_
 	}
 }
 
+/* Too many new remotes of one wide prefix: its member of the set counts for all of them. */
+static void
+flood_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
+{
+	struct rule rule;
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		const char *wide = plan->set[SET_WIDE(way->way, family)];
+
+		if (wide == NULL)
+			continue;
+		rule_begin(&rule, batch, way->first);
+		rule_in_set(&rule, (struct rule_address){ way->side, family }, wide);
+		rule_count(&rule, counter_name(COUNTER_FLOODED));
+		rule_goto(&rule, way->judge);
+		rule_end(&rule, "a flood: over its limit the prefix counts, not each remote");
+	}
+}
+
 /*
  * Packets of remotes that the seen set has not (yet): the first one of each is
  * logged under a limit of its own, so that a flood of others cannot hide it.
@@ -349,6 +371,7 @@ first_rules(struct batch *batch, const struct rule_plan *plan, const struct dire
 {
 	struct rule rule;
 
+	flood_rules(batch, plan, way);
 	log_rule(batch, plan, way->first, FIRST_RATE, FIRST_BURST, way->log_first);
 	account_rules(batch, way, way->seen, way->first);
 	overflow_rules(batch, way, way->seen, way->first);

@@ -112,6 +112,8 @@ enforcer_engine(struct enforcer *enforcer, struct enforce_error *err)
 		.nflog_group = conf->enforce.nflog_group,
 		.admin = conf->enforce.admin,
 		.nadmin = conf->enforce.nadmin,
+		.retired = sweep_retired,
+		.retired_arg = enforcer,
 	};
 	struct enforce_allow *allow;
 	struct enforce_stat stat;

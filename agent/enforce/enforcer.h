@@ -42,6 +42,8 @@ struct overflow {
 /* What the table's few counters said before the last whole reading of its many elements. */
 struct last_reading {
 	bool whole;		/* nothing of it has to be read once more */
+	bool wide;		/* wide prefixes were read when so much was counted to them: */
+	uint64_t flooded;
 	uint64_t table_epoch, packets;
 	int64_t begun_ms;	/* loop_now_ms */
 };
@@ -54,7 +56,10 @@ struct sweep {
 	struct log_limit failed, refused;
 	int64_t changed_ms;	/* loop_now_ms of the last reading that changed anything */
 	int64_t tidied_ms;
-	uint64_t changes, misfits;	/* bookings of this reading, and refused ones */
+	uint64_t changes, misfits;	/* bookings of this reading, and those put off */
+	int64_t started_ms;	/* loop_now_ms */
+	bool labelled;		/* all was read with a list in hand */
+	bool closing;		/* the table goes: nothing can be put off */
 	uint8_t mode;		/* enum enforce_mode of the table in this reading */
 	int64_t wall_ms;	/* of this reading */
 };
@@ -120,7 +125,11 @@ void guard_stop(struct enforcer *enforcer);
 int sweep_start(struct enforcer *enforcer);
 /* Reads the counters at once, under the mode that still holds. */
 void sweep_now(struct enforcer *enforcer);
+/* The last time before the table goes. */
+void sweep_close(struct enforcer *enforcer);
 void sweep_send(struct enforcer *enforcer);
+/* An enforce_seen_fn for counters that go with their set; arg is the enforcer. */
+void sweep_retired(const struct enforce_seen *seen, void *arg);
 void sweep_stop(struct enforcer *enforcer);
 
 #endif

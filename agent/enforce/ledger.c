@@ -154,17 +154,17 @@ last_values(const struct ledger *ledger, const struct element_row *row, uint64_t
 }
 
 bool
-ledger_changed(struct ledger *ledger, const struct addr *remote, uint8_t dir, uint64_t packets,
-    uint64_t bytes)
+ledger_changed(struct ledger *ledger, const struct ledger_reading *reading)
 {
-	uint32_t element = rows_find_element(&ledger->rows, remote, dir);
+	uint32_t element = rows_find_element(&ledger->rows, &reading->remote,
+	    reading->dir, reading->instance);
 	uint64_t last_packets, last_bytes;
 
 	if (element == ROWS_NONE)
-		return packets != 0;
+		return reading->packets != 0;
 	ledger->last_reading[element] = ledger->reading;
 	last_values(ledger, &ledger->rows.elements[element], &last_packets, &last_bytes);
-	return packets != last_packets || bytes != last_bytes;
+	return reading->packets != last_packets || reading->bytes != last_bytes;
 }
 
 /* The direction as it is told. */
@@ -186,11 +186,13 @@ is_folded(struct ledger *ledger, const struct ledger_reading *reading, int64_t n
 	const struct range *entry = &reading->label.entry;
 	size_t i;
 
+	if (reading->instance != 0)
+		return true;
 	if (rows_find_remote(rows, &reading->remote, way_of(reading)) != ROWS_NONE)
 		return false;
 	for (i = 0; i < sizeof(others); i++) {
 		uint32_t other = rows_find_element(rows, &reading->remote,
-		    reading->dir ^ others[i]);
+		    reading->dir ^ others[i], 0);
 		const struct count *count;
 
 		if (other == ROWS_NONE)
@@ -332,6 +334,7 @@ take_element(struct ledger *ledger, const struct ledger_reading *reading,
 	row->used = 1;
 	row->dir = reading->dir;
 	row->remote = reading->remote;
+	row->instance = reading->instance;
 	return rows_take_element(&ledger->rows);
 }
 
@@ -343,7 +346,7 @@ ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t
 	struct key_row key_row;
 	uint32_t element, key = ROWS_NONE, before = ROWS_NONE;
 
-	element = rows_find_element(rows, &reading->remote, reading->dir);
+	element = rows_find_element(rows, &reading->remote, reading->dir, reading->instance);
 	if (element == ROWS_NONE) {
 		element = take_element(ledger, reading, &element_row);
 		if (element == ROWS_NONE)
@@ -374,16 +377,17 @@ refuse:
 }
 
 uint32_t
-ledger_end(struct ledger *ledger)
+ledger_end(struct ledger *ledger, bool wide)
 {
 	struct rows *rows = &ledger->rows;
 	uint32_t missing = 0, missed, i;
 
 	for (i = rows->header->nelements; i-- > 0; ) {
 		missed = ledger->reading - ledger->last_reading[i];
-		if (rows->elements[i].used == 0 || missed == 0)
+		if (rows->elements[i].used == 0 || missed == 0 ||
+		    (rows->elements[i].instance != 0 && !wide))
 			continue;
-		if (missed < LEDGER_MISSES) {
+		if (missed < LEDGER_MISSES && rows->elements[i].instance == 0) {
 			missing++;
 			continue;
 		}
@@ -408,11 +412,12 @@ ledger_inherits(struct ledger *ledger)
 }
 
 bool
-ledger_known(const struct ledger *ledger, const struct addr *remote, uint8_t dir,
+ledger_known(const struct ledger *ledger, const struct ledger_reading *reading,
     struct ledger_label *label)
 {
 	const struct rows *rows = &ledger->rows;
-	uint32_t element = rows_find_element(rows, remote, dir);
+	uint32_t element = rows_find_element(rows, &reading->remote, reading->dir,
+	    reading->instance);
 	const struct count *count;
 
 	if (element == ROWS_NONE)

@@ -3,8 +3,9 @@
  * The ledger: what the kernel's accounting says, made cumulative.
  *
  * The kernel counts per listed remote and direction (an element of a seen
- * set); its values vanish when an element expires or a table goes.  The ledger
- * remembers the last value of each element, adds the difference to a key (the
+ * set), and per wide prefix what comes from too many remotes of it (a member
+ * of a wide set); its values vanish when an element expires or a set or table
+ * goes.  The ledger remembers the last value of each element, adds the difference to a key (the
  * remote itself, or its entry once that is in flood) and tells keys as struct
  * count.  It lives in a mapped file, so neither a restart nor a kill -9 doubles
  * or loses a packet.
@@ -16,7 +17,7 @@
 
 #include "threatlistd/sighting.h"
 
-#define LEDGER_ELEMENTS		(4u * 65536)	/* all that the four seen sets hold */
+#define LEDGER_ELEMENTS		(5u * 65536)	/* the four seen sets', and wide prefixes */
 #define LEDGER_KEYS		LEDGER_ELEMENTS
 #define LEDGER_ORIGIN_MAX	64		/* bytes with the NUL */
 #define LEDGER_KEY_IDLE_MS	(2 * 3600 * 1000)	/* twice the timeout of an element */
@@ -66,6 +67,7 @@ struct ledger_reading {
 	struct addr remote;
 	uint8_t dir;			/* enum packet_dir, LEDGER_ENDPOINT */
 	uint8_t verdict;		/* enum verdict */
+	uint32_t instance;		/* 0: a remote's; else a wide prefix's, in this set */
 	uint64_t packets, bytes;	/* as the kernel says, since its element exists */
 	struct ledger_label label;
 };
@@ -80,12 +82,16 @@ struct ledger_reading {
  * from then on.
  */
 void ledger_begin(struct ledger *ledger, uint64_t table_epoch);
-bool ledger_changed(struct ledger *ledger, const struct addr *remote, uint8_t dir,
-    uint64_t packets, uint64_t bytes);
+/* Of the reading only what the kernel says is looked at, the label is not needed. */
+bool ledger_changed(struct ledger *ledger, const struct ledger_reading *reading);
 /* false: no room; the next reading finds the element changed again. */
 bool ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t now_ms);
-/* How many elements were missed and have not expired yet: some more readings will tell. */
-uint32_t ledger_end(struct ledger *ledger);
+/*
+ * How many elements were missed and have not expired yet: some more readings
+ * will tell.  wide: the wide prefixes were read, too; those that were not seen
+ * are gone.  They stay where they were not asked for.
+ */
+uint32_t ledger_end(struct ledger *ledger, bool wide);
 
 /* The table goes by our own hand and was read to its end. */
 void ledger_closed(struct ledger *ledger);
@@ -94,7 +100,7 @@ void ledger_closed(struct ledger *ledger);
 void ledger_inherits(struct ledger *ledger);
 
 /* What was known of a remote when it was last booked. */
-bool ledger_known(const struct ledger *ledger, const struct addr *remote, uint8_t dir,
+bool ledger_known(const struct ledger *ledger, const struct ledger_reading *reading,
     struct ledger_label *label);
 
 /* Asks for a new label of every outdated one: of a remote, or of the entry's first address. */

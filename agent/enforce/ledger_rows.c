@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ROWS_MAGIC	UINT64_C(0x7472656764656c74)
-#define ROWS_VERSION	1u
+#define ROWS_VERSION	2u
 #define ROWS_ALIGN	64u
 #define ROWS_CHUNK	1024u	/* rows reserved at once */
 #define HASH_WORDS	5u	/* a range and what tells its rows apart */
@@ -80,12 +80,19 @@ hash(const struct rows *rows, const uint64_t words[HASH_WORDS])
 }
 
 static uint32_t
-hash_remote(const struct rows *rows, const struct addr *remote, uint8_t dir)
+hash_element(const struct rows *rows, const struct addr *remote, uint8_t dir, uint32_t instance)
 {
-	uint64_t words[HASH_WORDS] = { 0, 0, (uint64_t)dir << 8 | remote->family };
+	uint64_t words[HASH_WORDS] = { 0, 0, (uint64_t)instance << 32 | (uint64_t)dir << 8 |
+	    remote->family };
 
 	memcpy(words, remote->bytes, sizeof(remote->bytes));
 	return hash(rows, words);
+}
+
+static uint32_t
+hash_remote(const struct rows *rows, const struct addr *remote, uint8_t dir)
+{
+	return hash_element(rows, remote, dir, 0);
 }
 
 static uint32_t
@@ -104,6 +111,12 @@ hash_key(const struct rows *rows, const struct count *count)
 	if ((count->flags & COUNT_AGGREGATED) != 0)
 		return hash_entry(rows, &count->entry, count->dir);
 	return hash_remote(rows, &count->remote, count->dir);
+}
+
+static uint32_t
+hash_row(const struct rows *rows, const struct element_row *row)
+{
+	return hash_element(rows, &row->remote, row->dir, row->instance);
 }
 
 static void
@@ -133,14 +146,16 @@ same_addr(const struct addr *a, const struct addr *b)
 }
 
 uint32_t
-rows_find_element(const struct rows *rows, const struct addr *remote, uint8_t dir)
+rows_find_element(const struct rows *rows, const struct addr *remote, uint8_t dir,
+    uint32_t instance)
 {
-	uint32_t at = rows->element_index.heads[hash_remote(rows, remote, dir)];
+	uint32_t at = rows->element_index.heads[hash_element(rows, remote, dir, instance)];
 
 	for (; at != 0; at = rows->element_index.next[at - 1]) {
 		const struct element_row *row = &rows->elements[at - 1];
 
-		if (row->dir == dir && same_addr(&row->remote, remote))
+		if (row->dir == dir && row->instance == instance &&
+		    same_addr(&row->remote, remote))
 			return at - 1;
 	}
 	return ROWS_NONE;
@@ -298,8 +313,7 @@ rows_commit(struct rows *rows, uint32_t element, const struct element_row *eleme
 	journal->key_row = *key_row;
 	complete_journal(rows);
 	if (new_element)
-		index_add(&rows->element_index,
-		    hash_remote(rows, &element_row->remote, element_row->dir), element);
+		index_add(&rows->element_index, hash_row(rows, element_row), element);
 	if (new_key)
 		index_add(&rows->key_index, hash_key(rows, &key_row->count), key);
 }
@@ -322,7 +336,7 @@ rows_drop_element(struct rows *rows, uint32_t element)
 	struct element_row *row = &rows->elements[element];
 	uint32_t *n = &rows->header->nelements;
 
-	index_remove(&rows->element_index, hash_remote(rows, &row->remote, row->dir), element);
+	index_remove(&rows->element_index, hash_row(rows, row), element);
 	row->used = 0;
 	in_order();
 	if (element < rows->element_hint)
@@ -418,9 +432,9 @@ index_elements(struct rows *rows)
 		if (row->used == 0)
 			continue;
 		if (!sane_element(rows, row) ||
-		    rows_find_element(rows, &row->remote, row->dir) != ROWS_NONE)
+		    rows_find_element(rows, &row->remote, row->dir, row->instance) != ROWS_NONE)
 			return false;
-		index_add(&rows->element_index, hash_remote(rows, &row->remote, row->dir), i);
+		index_add(&rows->element_index, hash_row(rows, row), i);
 	}
 	return true;
 }

@@ -31,10 +31,11 @@ struct element_row {
 	uint64_t table_epoch;		/* of these values; in another one they started from zero */
 	uint64_t packets, bytes;
 	uint32_t key;			/* where they are booked */
+	uint32_t instance;		/* 0: of a remote; else of a wide prefix, in this set */
 	uint8_t used;
 	uint8_t dir;			/* enum packet_dir, LEDGER_ENDPOINT */
-	struct addr remote;
-	uint8_t pad;			/* zero */
+	struct addr remote;		/* of a prefix: its first address */
+	uint8_t pad[5];			/* zero */
 };
 
 /* A remote or a folded entry, in one direction, as it is told. */
@@ -89,7 +90,8 @@ uint64_t rows_size(uint32_t max_elements, uint32_t max_keys);
 int rows_open(struct rows *rows, const struct ledger_conf *conf, const char **anew);
 void rows_close(struct rows *rows);
 
-uint32_t rows_find_element(const struct rows *rows, const struct addr *remote, uint8_t dir);
+uint32_t rows_find_element(const struct rows *rows, const struct addr *remote, uint8_t dir,
+    uint32_t instance);
 /* The key of a remote by itself, or of a folded entry. */
 uint32_t rows_find_remote(const struct rows *rows, const struct addr *remote, uint8_t dir);
 uint32_t rows_find_entry(const struct rows *rows, const struct range *entry, uint8_t dir);

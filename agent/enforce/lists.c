@@ -137,6 +137,9 @@ lists_apply(struct enforcer *enforcer, struct enforce_error *err)
 		return 0;
 	}
 	error = enforcer_engine(enforcer, err);
+	/* what an earlier run's sets hold must be read while they are there */
+	if (error == 0 && !enforcer->sweep.labelled)
+		sweep_now(enforcer);
 	if (error == 0)
 		error = enforce_apply(enforcer->enforce, enforcer->now.list, err);
 	enforcer->in_force = error == 0;

@@ -13,8 +13,7 @@ orders_remove_table(struct enforcer *enforcer, struct enforce_error *err)
 
 	/* lifting comes first and in one message; dormant, nothing more is counted */
 	enforce_panic(enforcer->enforce, NULL);
-	sweep_now(enforcer);
-	ledger_closed(enforcer->sweep.file.ledger);
+	sweep_close(enforcer);
 	error = enforce_purge(enforcer->enforce, err);
 	/* the next table is not to be born dormant */
 	if (error == 0 && !enforcer->panic)
@@ -93,9 +92,11 @@ change_mode(struct enforcer *enforcer, const struct msg_mode *order, struct enfo
 		mode = ENFORCE_WATCH;
 	}
 	/* what was counted until now was so under the old mode */
-	sweep_now(enforcer);
+	if (mode == ENFORCE_OFF)
+		sweep_close(enforcer);
+	else
+		sweep_now(enforcer);
 	if (mode == ENFORCE_OFF) {
-		ledger_closed(enforcer->sweep.file.ledger);
 		enforcer->in_force = false;
 		return enforce_set_mode(enforcer->enforce, mode, err);
 	}

@@ -19,6 +19,7 @@
 #define SLOWEST_MS	1000	/* from one reading's begin to the next one's */
 #define COST_SHARE	5	/* readings take at most one part in so many */
 #define FIRST_MS	1000	/* for the list to come first, so that remotes have names */
+#define NAMELESS_MS	(30 * 1000)	/* that counts wait for a list that names them */
 #define WHOLE_MS	(30 * 1000)	/* elements expire without a packet to be counted */
 #define TIDY_MS		(5 * 60 * 1000)
 #define LOG_EVERY_MS	(60 * 1000)
@@ -54,17 +55,25 @@ verdict_of(const struct enforcer *enforcer, const struct enforce_seen *seen, uin
 	    VERDICT_DROPPED;
 }
 
-/* Off the lists a remote keeps what was known of it; of a stranger nothing is claimed. */
-static void
-label_of(const struct enforcer *enforcer, const struct enforce_seen *seen,
+/*
+ * Off the lists a remote keeps what was known of it; of a stranger nothing is
+ * claimed.  Before the first list has come strangers wait: they are not told
+ * as what they are not.  false: this one does.
+ */
+static bool
+label_of(const struct enforcer *enforcer, const struct ledger_reading *reading,
     struct ledger_label *label)
 {
-	if (lists_label(enforcer, &seen->remote, label) ||
-	    ledger_known(enforcer->sweep.file.ledger, &seen->remote, seen->dir, label))
-		return;
+	if (lists_label(enforcer, &reading->remote, label) ||
+	    ledger_known(enforcer->sweep.file.ledger, reading, label))
+		return true;
+	if (enforcer->now.list == NULL && !enforcer->sweep.closing &&
+	    loop_now_ms() < enforcer->sweep.started_ms + NAMELESS_MS)
+		return false;
 	memset(label, 0, sizeof(*label));
-	label->entry.first = label->entry.last = seen->remote;
+	label->entry.first = label->entry.last = reading->remote;
 	label->action = LIST_WATCH;
+	return true;
 }
 
 static void
@@ -75,16 +84,19 @@ take_seen(const struct enforce_seen *seen, void *arg)
 	struct ledger *ledger = sweep->file.ledger;
 	struct ledger_reading reading;
 	unsigned int skipped;
-	uint8_t dir = seen->endpoint ? seen->dir | LEDGER_ENDPOINT : seen->dir;
 
-	if (!ledger_changed(ledger, &seen->remote, dir, seen->packets, seen->bytes))
-		return;
 	memset(&reading, 0, sizeof(reading));
 	reading.remote = seen->remote;
-	reading.dir = dir;
+	reading.dir = seen->endpoint ? seen->dir | LEDGER_ENDPOINT : seen->dir;
+	reading.instance = seen->instance;
 	reading.packets = seen->packets;
 	reading.bytes = seen->bytes;
-	label_of(enforcer, seen, &reading.label);
+	if (!ledger_changed(ledger, &reading))
+		return;
+	if (!label_of(enforcer, &reading, &reading.label)) {
+		sweep->misfits++;
+		return;
+	}
 	reading.verdict = verdict_of(enforcer, seen, reading.label.action);
 	sweep->changes++;
 	if (ledger_book(ledger, &reading, sweep->wall_ms))
@@ -119,6 +131,8 @@ nothing_new(struct sweep *sweep, const struct enforce_stat *stat)
 	const struct last_reading before = sweep->last;
 
 	sweep->last.whole = false;
+	if (sweep->last.table_epoch != stat->table_epoch)
+		sweep->last.wide = false;
 	sweep->last.table_epoch = stat->table_epoch;
 	sweep->last.packets = stat->drops_packets + stat->watched_packets +
 	    stat->protected_packets + stat->allowed_packets;
@@ -138,6 +152,7 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	struct sweep *sweep = &enforcer->sweep;
 	struct enforce_stat stat;
 	uint32_t missing;
+	bool wide;
 	int error;
 
 	sweep->changes = sweep->misfits = 0;
@@ -153,11 +168,28 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	sweep->wall_ms = loop_wall_ms();
 	ledger_begin(sweep->file.ledger, stat.table_epoch);
 	error = enforce_read_seen(enforcer->enforce, take_seen, enforcer, err);
+	wide = stat.flooded_packets != sweep->last.flooded || !sweep->last.wide;
+	if (error == 0 && wide)
+		error = enforce_read_wide(enforcer->enforce, take_seen, enforcer, err);
 	if (error != 0)
 		return error;
-	missing = ledger_end(sweep->file.ledger);
+	sweep->labelled = sweep->labelled || enforcer->now.list != NULL;
+	sweep->last.wide = sweep->misfits == 0;
+	sweep->last.flooded = stat.flooded_packets;
+	missing = ledger_end(sweep->file.ledger, wide);
 	sweep->last.whole = missing == 0 && sweep->misfits == 0;
 	return 0;
+}
+
+void
+sweep_retired(const struct enforce_seen *seen, void *arg)
+{
+	struct enforcer *enforcer = arg;
+
+	/* read before: the table is the one that the ledger has begun with */
+	enforcer->sweep.wall_ms = loop_wall_ms();
+	enforcer->sweep.last.wide = false;
+	take_seen(seen, enforcer);
 }
 
 void
@@ -181,6 +213,15 @@ sweep_now(struct enforcer *enforcer)
 		sweep->tidied_ms = now;
 	}
 	sweep_send(enforcer);
+}
+
+void
+sweep_close(struct enforcer *enforcer)
+{
+	enforcer->sweep.closing = true;
+	sweep_now(enforcer);
+	enforcer->sweep.closing = false;
+	ledger_closed(enforcer->sweep.file.ledger);
 }
 
 /* Until the next reading, after one that took so long. */
@@ -221,6 +262,7 @@ sweep_start(struct enforcer *enforcer)
 	if (sweep->timer == NULL)
 		return -ENOMEM;
 	sweep->changed_ms = -QUIET_MS;
+	sweep->started_ms = loop_now_ms();
 	sweep->tidied_ms = loop_now_ms();
 	loop_timer_start(enforcer->loop, sweep->timer, FIRST_MS);
 	return 0;

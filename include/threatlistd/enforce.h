@@ -34,6 +34,18 @@ struct enforce_allow {
 	char comment[ENFORCE_COMMENT_MAX];	/* empty: none */
 };
 
+/* What the kernel counted of one remote, or of all that a wide prefix has too many of. */
+struct enforce_seen {
+	struct addr remote;		/* of a prefix: its first address that is no other entry's */
+	uint8_t dir;			/* enum packet_dir */
+	bool protect, allow;		/* false for a prefix */
+	bool endpoint;			/* its connections as an endpoint alone: protect, too */
+	/* 0: a remote; else a prefix, as a member of the kernel's set with this number */
+	uint32_t instance;
+	uint64_t packets, bytes;	/* since the element, or the set, exists */
+};
+typedef void enforce_seen_fn(const struct enforce_seen *seen, void *arg);
+
 struct enforce_conf {
 	uint8_t mode;			/* enum enforce_mode */
 	bool log;			/* have log statements (NFLOG can be had) */
@@ -43,6 +55,9 @@ struct enforce_conf {
 	/* the admin's exceptions as they were kept, for when there is no table to read them from */
 	const struct enforce_allow *allow;	/* borrowed during open */
 	size_t nallow;
+	/* told, within a call, of counters that go with their set; NULL: not */
+	enforce_seen_fn *retired;
+	void *retired_arg;
 };
 
 /* Owns its sockets and a copy of what it needs to know of the list in force. */
@@ -150,15 +165,16 @@ int enforce_check(struct enforce *enforce, const struct addr *addr, struct enfor
  * Elements expire an hour after their last packet: a remote that comes back
  * then starts from zero within the same table_epoch.
  */
-struct enforce_seen {
-	struct addr remote;
-	uint8_t dir;			/* enum packet_dir */
-	bool protect, allow;
-	bool endpoint;			/* its connections as an endpoint alone: protect, too */
-	uint64_t packets, bytes;
-};
-typedef void enforce_seen_fn(const struct enforce_seen *seen, void *arg);
 int enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err);
+
+/*
+ * The same of the wide prefixes: of all sets of them that there are, also of one
+ * that a change which broke off has left.  An apply makes new sets (other
+ * instances, from zero) and tells what the old ones counted to conf's retired.
+ * There is nothing new in them while enforce_stat's flooded_packets stays.
+ */
+int enforce_read_wide(struct enforce *enforce, enforce_seen_fn *each, void *arg,
     struct enforce_error *err);
 
 /*
@@ -198,6 +214,7 @@ struct enforce_stat {
 	bool log;			/* rules have log statements; false: not wanted, or refused */
 	uint64_t drops_packets, drops_bytes;	/* dropped and rejected, since the table exists */
 	uint64_t watched_packets, protected_packets, allowed_packets;	/* listed and passed */
+	uint64_t flooded_packets;	/* counted to a wide prefix, not to their remote */
 	uint64_t seen_overflow;		/* packets of listed remotes that found a seen set full */
 	uint32_t nsets;
 	struct enforce_set_stat sets[ENFORCE_SETS_MAX];

@@ -27,9 +27,9 @@ work(struct ledger *ledger)
 		reading.packets = i;
 		reading.bytes = i;
 		reading.label.entry.first = reading.label.entry.last = reading.remote;
-		if (ledger_changed(ledger, &reading.remote, reading.dir, i, i))
+		if (ledger_changed(ledger, &reading))
 			ledger_book(ledger, &reading, i);
-		ledger_end(ledger);
+		ledger_end(ledger, true);
 		while ((n = ledger_unsent(ledger, counts, 4)) > 0)
 			ledger_sent(ledger, n);
 		ledger_tidy(ledger, INT64_MAX);

@@ -214,10 +214,11 @@ print_seen(const struct enforce_seen *seen, void *arg)
 	bool *first = arg;
 
 	printf("%s{\"remote\":\"%s\",\"dir\":\"%s\",\"protect\":%s,\"allow\":%s,"
-	    "\"endpoint\":%s,\"packets\":%llu,\"bytes\":%llu}", *first ? "" : ",",
+	    "\"endpoint\":%s,\"instance\":%u,\"packets\":%llu,\"bytes\":%llu}", *first ? "" : ",",
 	    addr_text(&seen->remote, text), seen->dir == DIR_IN ? "in" : "out",
 	    seen->protect ? "true" : "false", seen->allow ? "true" : "false",
-	    seen->endpoint ? "true" : "false", (unsigned long long)seen->packets, (unsigned long long)seen->bytes);
+	    seen->endpoint ? "true" : "false", seen->instance,
+	    (unsigned long long)seen->packets, (unsigned long long)seen->bytes);
 	*first = false;
 }
 
@@ -230,6 +231,8 @@ do_seen(struct enforce *enforce)
 
 	printf("{\"seen\":[");
 	error = enforce_read_seen(enforce, print_seen, &first, &err);
+	if (error == 0)
+		error = enforce_read_wide(enforce, print_seen, &first, &err);
 	printf("],\"error\":%d,\"text\":\"%s\"}\n", error, err.text);
 	fflush(stdout);
 }

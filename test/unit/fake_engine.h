@@ -18,7 +18,7 @@
 struct fake {
 	int open_error, apply_error, purge_error, confirm_error;	/* given by the next calls */
 	int64_t armed_until_ms;
-	unsigned int readings, opened, applied, purged, panicked, resumed, protected;
+	unsigned int readings, wide_readings, opened, applied, purged, panicked, resumed, protected;
 	struct enforce_conf conf;
 	struct enforce_stat stat;
 	size_t ranges;		/* of the list in force */
@@ -194,8 +194,24 @@ enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
 	size_t i;
 
 	fake.readings++;
-	for (i = 0; i < fake.nseen; i++)
-		each(&fake.seen[i], arg);
+	for (i = 0; i < fake.nseen; i++) {
+		if (fake.seen[i].instance == 0)
+			each(&fake.seen[i], arg);
+	}
+	return 0;
+}
+
+int
+enforce_read_wide(struct enforce *enforce, enforce_seen_fn *each, void *arg,
+    struct enforce_error *err)
+{
+	size_t i;
+
+	fake.wide_readings++;
+	for (i = 0; i < fake.nseen; i++) {
+		if (fake.seen[i].instance != 0)
+			each(&fake.seen[i], arg);
+	}
 	return 0;
 }
 

@@ -109,7 +109,7 @@ read_one(struct ledger *ledger, uint32_t number, uint8_t dir, uint64_t packets, 
 {
 	const struct ledger_reading one = reading(number, dir, packets, wide);
 
-	if (ledger_changed(ledger, &one.remote, dir, one.packets, one.bytes))
+	if (ledger_changed(ledger, &one))
 		assert_true(ledger_book(ledger, &one, NOW));
 }
 
@@ -119,7 +119,7 @@ sweep_one(struct ledger *ledger, uint64_t epoch, uint32_t number, uint64_t packe
 {
 	ledger_begin(ledger, epoch);
 	read_one(ledger, number, DIR_IN, packets, false);
-	ledger_end(ledger);
+	ledger_end(ledger, true);
 }
 
 static inline struct count

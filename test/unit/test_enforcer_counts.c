@@ -135,6 +135,75 @@ all_told(struct desk *d)
 	return d->ncounts == fake.nseen;
 }
 
+/* A remote that nobody knew before is named by the list, when that has come. */
+static void
+after_a_restart_strangers_wait_for_the_list(void **state)
+{
+	struct range entry = range_from("198.51.100.0/24");
+
+	in_force("198.51.100.0/24");
+	count_packets("198.51.100.1", DIR_IN, 3);
+	assert_true(run(got_counts));
+	end();
+	count_packets("198.51.100.2", DIR_IN, 4);
+	desk.told = desk.ncounts = 0;
+	begin();
+	send_conf("[enforce]\nmode = drop\n");
+	send_order(ORDER_MODE, ENFORCE_DROP);
+	assert_true(run(got_done));
+	assert_false(run_for(never, 300));
+	assert_true(desk.ncounts <= 1);
+	send_list(1, "198.51.100.0/24");
+	assert_true(run(all_told));
+	assert_int_equal(desk.ncounts, 2);
+	assert_int_equal(desk.counts[1].packets, 4);
+	assert_int_equal(desk.counts[1].verdict, VERDICT_DROPPED);
+	assert_true(range_equal(&desk.counts[1].entry, &entry));
+}
+
+/* What a wide set counts is its entry's, whichever set it is, and stays when the set goes. */
+static void
+wide_prefixes_are_told_as_their_entry(void **state)
+{
+	struct range entry = range_from("45.0.0.0/8");
+	struct enforce_seen *seen;
+	unsigned int readings;
+
+	in_force("45.0.0.0/8");
+	seen = count_packets("45.0.0.0", DIR_IN, 1000);
+	seen->instance = 17;
+	fake.stat.flooded_packets = 1000;
+	assert_true(run(got_counts));
+	assert_int_equal(desk.ncounts, 1);
+	assert_int_equal(desk.counts[0].flags, COUNT_AGGREGATED);
+	assert_int_equal(desk.counts[0].packets, 1000);
+	assert_true(range_equal(&desk.counts[0].entry, &entry));
+	/* another set in its place begins from zero: neither is lost nor told twice */
+	fake.conf.retired(seen, fake.conf.retired_arg);
+	seen->packets = 1200;
+	fake.conf.retired(seen, fake.conf.retired_arg);
+	seen->packets = 5;
+	seen->instance = 18;
+	fake.stat.flooded_packets = 1205;
+	desk.told = 0;
+	assert_true(run(got_counts));
+	assert_int_equal(desk.counts[0].packets, 1205);
+	assert_int_equal(desk.counts[0].flags, COUNT_AGGREGATED);
+	/* while nothing is added to them they are not read again, nor forgotten */
+	assert_false(run_for(never, 700));
+	readings = fake.wide_readings;
+	desk.told = 0;
+	count_packets("45.0.0.9", DIR_IN, 1);
+	assert_true(run(got_counts));
+	assert_int_equal(fake.wide_readings, readings);
+	assert_false(run_for(never, 2500));
+	seen->packets = 6;
+	fake.stat.flooded_packets = 1206;
+	desk.told = 0;
+	assert_true(run(got_counts));
+	assert_int_equal(desk.counts[0].packets, 1206);
+}
+
 /* A parent that does not listen costs bounded memory, and loses nothing in the end. */
 static void
 a_deaf_parent_hears_all_later(void **state)
@@ -210,6 +279,8 @@ main(void)
 		DESK_TEST(verdicts_follow_sets_action_and_mode),
 		DESK_TEST(a_change_books_what_came_before_it),
 		DESK_TEST(a_restart_goes_on_counting),
+		DESK_TEST(after_a_restart_strangers_wait_for_the_list),
+		DESK_TEST(wide_prefixes_are_told_as_their_entry),
 		DESK_TEST(a_deaf_parent_hears_all_later),
 		DESK_TEST(packets_without_a_remote_are_said),
 	};

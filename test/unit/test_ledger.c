@@ -214,7 +214,7 @@ empty_readings(struct ledger *ledger, unsigned int n)
 {
 	while (n-- > 0) {
 		ledger_begin(ledger, 1);
-		ledger_end(ledger);
+		ledger_end(ledger, true);
 	}
 }
 
@@ -230,14 +230,14 @@ expires_and_comes_again(void **state)
 	/* missed by fewer readings than it takes: still the same element */
 	empty_readings(book.ledger, LEDGER_MISSES - 2);
 	ledger_begin(book.ledger, 1);
-	assert_int_equal(ledger_end(book.ledger), 1);
+	assert_int_equal(ledger_end(book.ledger, true), 1);
 	sweep_one(book.ledger, 1, 5, 10);
 	ledger_stat(book.ledger, &stat);
 	assert_int_equal(stat.unsent, 0);
 	/* expired: the next value is new from zero, also when it is higher */
 	empty_readings(book.ledger, LEDGER_MISSES - 1);
 	ledger_begin(book.ledger, 1);
-	assert_int_equal(ledger_end(book.ledger), 0);
+	assert_int_equal(ledger_end(book.ledger, true), 0);
 	ledger_stat(book.ledger, &stat);
 	assert_int_equal(stat.elements, 0);
 	assert_int_equal(stat.keys, 1);
@@ -311,7 +311,7 @@ without_room_nothing_is_lost_that_stays(void **state)
 		one = reading(i, DIR_IN, 10 + i, false);
 		assert_int_equal(ledger_book(book.ledger, &one, NOW), i < 4);
 	}
-	ledger_end(book.ledger);
+	ledger_end(book.ledger, true);
 	ledger_stat(book.ledger, &stat);
 	assert_int_equal(stat.refused, 4);
 	assert_int_equal(ledger_unsent(book.ledger, counts, 8), 4);
@@ -319,12 +319,12 @@ without_room_nothing_is_lost_that_stays(void **state)
 	/* the first four expire, the others are still there and get their places */
 	for (i = 0; i < LEDGER_MISSES; i++) {
 		ledger_begin(book.ledger, 1);
-		ledger_end(book.ledger);
+		ledger_end(book.ledger, true);
 	}
 	ledger_begin(book.ledger, 1);
 	for (i = 4; i < 8; i++)
 		read_one(book.ledger, i, DIR_IN, 10 + i, false);
-	ledger_end(book.ledger);
+	ledger_end(book.ledger, true);
 	assert_int_equal(ledger_unsent(book.ledger, counts, 8), 4);
 	for (i = 0; i < 4; i++)
 		assert_int_equal(counts[i].packets, 14 + i);
@@ -387,7 +387,7 @@ a_flood_is_one_entry(void **state)
 	/* answers go to the same remotes: those follow the first direction */
 	read_one(book.ledger, 0, DIR_OUT, 1, true);
 	read_one(book.ledger, 60000, DIR_OUT, 1, true);
-	ledger_end(book.ledger);
+	ledger_end(book.ledger, true);
 	ledger_stat(book.ledger, &stat);
 	assert_int_equal(stat.elements, 65538);
 	assert_int_equal(stat.keys, 67);
@@ -441,9 +441,9 @@ an_endpoint_is_the_same_remote(void **state)
 	passed.verdict = VERDICT_PROTECTED;
 	new_book(&book, SMALL, SMALL);
 	ledger_begin(book.ledger, 1);
-	assert_true(ledger_changed(book.ledger, &judged.remote, judged.dir, 4, 400));
+	assert_true(ledger_changed(book.ledger, &judged));
 	assert_true(ledger_book(book.ledger, &judged, NOW));
-	assert_true(ledger_changed(book.ledger, &passed.remote, passed.dir, 10, 1000));
+	assert_true(ledger_changed(book.ledger, &passed));
 	assert_true(ledger_book(book.ledger, &passed, NOW));
 	count = only_unsent(book.ledger);
 	assert_int_equal(count.dir, DIR_OUT);
@@ -456,7 +456,7 @@ an_endpoint_is_the_same_remote(void **state)
 	assert_null(book.anew);
 	only_unsent(book.ledger);
 	ledger_begin(book.ledger, 1);
-	assert_false(ledger_changed(book.ledger, &passed.remote, passed.dir, 10, 1000));
+	assert_false(ledger_changed(book.ledger, &passed));
 	judged = reading(1, DIR_OUT, 7, false);
 	assert_true(ledger_book(book.ledger, &judged, NOW));
 	count = only_unsent(book.ledger);

@@ -51,7 +51,7 @@ book_one(struct ledger_file *file, uint64_t packets)
 	assert_int_equal(ledger_file_open(file, dir), 0);
 	ledger_begin(file->ledger, 1);
 	assert_true(ledger_book(file->ledger, &reading, 1));
-	ledger_end(file->ledger);
+	ledger_end(file->ledger, true);
 	assert_int_equal(ledger_unsent(file->ledger, &count, 1), 1);
 	return count.packets;
 }

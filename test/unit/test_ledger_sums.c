@@ -101,8 +101,7 @@ sweep_world(struct world *world)
 			if (one.packets == 0)
 				continue;
 			one.verdict = world->verdict;
-			if (!ledger_changed(ledger, &one.remote, one.dir, one.packets,
-			    one.bytes))
+			if (!ledger_changed(ledger, &one))
 				continue;
 			assert_true(ledger_book(ledger, &one, world->now));
 			world->truth[i][dir] += delta;
@@ -111,7 +110,7 @@ sweep_world(struct world *world)
 				world->dropped += delta;
 		}
 	}
-	ledger_end(ledger);
+	ledger_end(ledger, true);
 }
 
 static void

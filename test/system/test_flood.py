@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Floods against the whole agent: every packet is counted once, and no remote hides behind another.
+
+tool_flood on the other hosts says how much it sent; what findings say is compared with exactly that."""
+
+import json
+import random
+import subprocess
+import time
+
+import pytest
+
+import lab as labs
+from lab import AGENT6, AGENT_AT_LISTED, BUILD, LISTED, LISTED6, SANITIZED, until
+
+SECOND, SECOND6 = "203.0.113.99", "2001:db8:66::99"
+WIDE, WIDE6 = "45.0.0.0/8", "2a00:4500::/32"
+BYTES = {4: 20 + 8 + 18, 6: 40 + 8 + 18}	# of tool_flood's packets
+
+
+def addresses(path, family, count, prefix, seed=5):
+    """So many addresses at random within a prefix, as tool_flood takes them."""
+    rng, bits = random.Random(seed), (32 if family == 4 else 128)
+    first, length = prefix
+    with open(path, "wb") as out:
+        for _ in range(count):
+            out.write((first | rng.getrandbits(bits - length)).to_bytes(bits // 8, "big"))
+    return path
+
+
+class Flood:
+    """Sends from the listed host straight to the agent's device."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        link = json.loads(labs.run("ip", "-n", lab.agent, "-j", "link", "show", "to-listed").stdout)
+        self.mac = link[0]["address"]
+
+    def start(self, path, *words, to=AGENT_AT_LISTED):
+        """Running by the time this returns."""
+        process = subprocess.Popen(["ip", "netns", "exec", self.lab.listed, BUILD / "test/system/tool_flood", "-m", self.mac,
+                                    *map(str, words), "eth0", to, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        self.lab.processes.append(process)
+        assert process.stderr.readline() == "ready\n"
+        return process
+
+    @staticmethod
+    def sent(process):
+        answer = json.loads(process.communicate(timeout=60)[0])
+        assert answer["refused"] == 0
+        return answer["sent"]
+
+
+def only(path, address):
+    import ipaddress
+    path.write_bytes(ipaddress.ip_address(address).packed)
+    return path
+
+
+def counted(agent):
+    """What the reporter knows of every remote or entry: packets and bytes that came, and findings of each."""
+    result = {}
+    for line in agent.ctl("findings", "--json").stdout.splitlines():
+        finding = json.loads(line)
+        action = finding["service"]["action"].get("networkConnectionAction")
+        own = finding["service"]["additionalInfo"]["threatlistd"]
+        if action is None:
+            continue
+        details = action["remoteIpDetails"]
+        remote = details.get("ipAddressV4") or details.get("ipAddressV6")
+        result.setdefault(own["entry"], []).append((remote, own.get("packetsFromRemote", 0),
+                                                    own.get("bytesFromRemote", 0), own["dropped"]))
+    return result
+
+
+def sum_of(agent, *entries):
+    """Packets, bytes and dropped ones of everything told under these entries."""
+    rows = [row for entry in entries for row in counted(agent).get(entry, [])]
+    return tuple(sum(row[i] for row in rows) for i in (1, 2, 3))
+
+
+def settled(agent, sent, family, *entries):
+    assert until(lambda: sum_of(agent, *entries)[0] >= sent, 10), (sent, sum_of(agent, *entries), agent.log())
+    assert sum_of(agent, *entries) == (sent, sent * BYTES[family], sent)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_flood_of_one_remote_is_counted_to_the_packet_and_hides_no_other(lab, agent, family):
+    remote, second, to = (LISTED, SECOND, AGENT_AT_LISTED) if family == 4 else (LISTED6, SECOND6, AGENT6)
+    agent.list.write_text(f"{remote}\n{second}\n")
+    agent.start()
+    flood = Flood(lab)
+    process = flood.start(only(lab.work / "remote", remote), "-t", 2 if not SANITIZED else 4, to=to)
+    until(lambda: agent.found(remote, "INBOUND"), 2)
+    begun = time.monotonic()
+    assert flood.sent(flood.start(only(lab.work / "second", second), "-n", 1, to=to)) == 1
+    assert until(lambda: agent.found(second, "INBOUND"), 3, pause=0.02), agent.log()
+    assert time.monotonic() - begun < (1.2 if not SANITIZED else 4)
+    sent = flood.sent(process)
+    assert sent > 10000
+    bits = "32" if family == 4 else "128"
+    settled(agent, sent, family, f"{remote}/{bits}")
+    assert sum_of(agent, f"{second}/{bits}") == (1, BYTES[family], 1)
+    assert not agent.status()["warnings"]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_flood_from_all_over_a_prefix_is_one_finding_and_hides_no_other(lab, agent, family):
+    """Two million spoofed remotes; one listed by itself within the prefix, and one outside, send one packet each."""
+    if family == 4:
+        wide, prefix, second, within, to = WIDE, (45 << 24, 8), SECOND, "45.1.2.3", AGENT_AT_LISTED
+    else:
+        wide, prefix, second, within, to = WIDE6, (0x2a004500 << 96, 32), SECOND6, "2a00:4500:1::3", AGENT6
+    agent.list.write_text(f"{wide}\n{second}\n{within}\n")
+    agent.start()
+    flood = Flood(lab)
+    remotes = addresses(lab.work / "remotes", family, 2000000, prefix)
+    process = flood.start(remotes, "-t", 3 if not SANITIZED else 5, to=to)
+    assert until(lambda: any(row[0] == wide for row in counted(agent).get(wide, [])), 5), agent.log()
+    begun = time.monotonic()
+    for one in (second, within):
+        assert flood.sent(flood.start(only(lab.work / "one", one), "-n", 1, to=to)) == 1
+    for one in (second, within):
+        assert until(lambda: agent.found(one, "INBOUND"), 4, pause=0.02), agent.log()
+    assert time.monotonic() - begun < (2 if not SANITIZED else 6)
+    sent = flood.sent(process)
+    assert sent > 10000
+    settled(agent, sent, family, wide)
+    rows = counted(agent)[wide]
+    # those that were met before it was a flood, and one finding for all the others
+    assert sum(row[0] == wide for row in rows) == 1 and len(rows) <= 65
+    bits = "32" if family == 4 else "128"
+    assert sum_of(agent, f"{second}/{bits}") == sum_of(agent, f"{within}/{bits}") == (1, BYTES[family], 1)
+    assert not agent.status()["warnings"], "no seen set is full"
+    assert len(lab.nft_json("list", "set", "inet", "threatlistd", f"seen_in{family}")[1]["set"]["elem"]) < 200
+
+
+def test_counts_of_a_flooded_prefix_outlive_kills_and_new_lists(lab, agent):
+    """Each list makes new wide sets; what the old ones counted to the last packet is told before they go."""
+    agent.list.write_text(f"{WIDE}\n")
+    agent.start()
+    flood = Flood(lab)
+    process = flood.start(addresses(lab.work / "remotes", 4, 500000, (45 << 24, 8)), "-t", 60)
+    entries = [WIDE]
+    for step in range(4):
+        # one more within it: 45.0.0.0/8 is cut into more ranges
+        entries.append(f"45.{50 + step}.0.0/16")
+        agent.list.write_text("\n".join(entries) + "\n")
+        before = agent.status()["table"]["list"]
+        agent.ctl("refresh")
+        assert until(lambda: (now := agent.status()) and now["table"]["list"] > before, 10), agent.log()
+        for role in (("enforcer",), ("reporter", "sensor"), ("enforcer", "reporter"), ())[step]:
+            pid = agent.roles()[role]
+            __import__("os").kill(pid, __import__("signal").SIGKILL)
+            assert until(lambda: agent.roles().get(role) not in (None, pid) and agent.ready(), 15), agent.log()
+    process.terminate()
+    sent = flood.sent(process)
+    settled(agent, sent, 4, *entries)
+    assert lab.nft_json("list", "counter", "inet", "threatlistd", "dropped")[1]["counter"]["packets"] == sent
+    flags = [f["service"]["additionalInfo"]["threatlistd"] for f in agent.findings()]
+    assert not any(own.get("approximate") for own in flags)
+
+
+def test_what_a_full_set_cannot_count_is_dropped_counted_and_said(lab, agent):
+    """More listed hosts than a seen set has room for: no prefix to count them by."""
+    hosts = [f"198.{18 + i // 65536}.{i // 256 % 256}.{i % 256}" for i in range(70000)]
+    agent.list.write_text("\n".join(hosts) + "\n")
+    agent.start()
+    import ipaddress
+    path = lab.work / "hosts"
+    path.write_bytes(b"".join(ipaddress.ip_address(host).packed for host in hosts))
+    sent = Flood.sent(Flood(lab).start(path, "-n", 140000))
+    counters = {item["counter"]["name"]: item["counter"]["packets"]
+                for item in lab.nft_json("list", "counters", "table", "inet", "threatlistd") if "counter" in item}
+    assert counters["dropped"] == sent == 140000 and counters["overflow"] > 0
+    assert until(lambda: any("the seen sets were full" in w for w in agent.status()["warnings"]), 10), agent.status()
+    told = f"{counters['overflow']} packets"
+    assert until(lambda: any(told in w for w in agent.status()["warnings"]), 10), agent.status()["warnings"]
