@@ -400,7 +400,8 @@ usage(FILE *out)
 	fprintf(out,
 	    "usage: threatlistd [-c FILE] [-f]            enforce; -f logs for a person\n"
 	    "       threatlistd [-c FILE] -n | -nv        check the config; -v prints it back\n"
-	    "       threatlistd [-c FILE] --table ORDER   panic, resume, purge or expire without an agent\n"
+	    "       threatlistd [-c FILE] --table ORDER   without an agent: panic, resume, purge, expire,\n"
+	    "                                             remove (as on_stop = remove does)\n"
 	    "       threatlistd --version\n"
 	    "The config is " CONF_PATH " unless -c names another.\n");
 	return out == stdout ? 0 : 2;
@@ -451,6 +452,26 @@ read_options(struct options *options, int argc, char **argv)
 	return -1;
 }
 
+/* Lifting rules must work with a broken config, too: then with the defaults. */
+static int
+order_table(const struct options *options)
+{
+	struct conf_error error;
+	struct conf *conf;
+	int rc;
+
+	if (conf_load(&conf, options->conf_path, &error) != 0) {
+		fprintf(stderr, "threatlistd: %s; going on with the defaults\n", error.text);
+		if (conf_parse(&conf, "defaults", "", 0, &error) != 0) {
+			fprintf(stderr, "threatlistd: %s\n", error.text);
+			return 1;
+		}
+	}
+	rc = table_order(conf, options->table);
+	conf_free(conf);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -469,19 +490,18 @@ main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	if (options.role != NULL)
 		return become_role(options.role);
+	if (options.table != NULL)
+		return order_table(&options);
 	if (conf_load(&conf, options.conf_path, &error) != 0) {
-		if (options.check || options.table != NULL)
+		if (options.check)
 			fprintf(stderr, "threatlistd: %s\n", error.text);
 		else
 			log_error("not started error=\"%s\"", error.text);
 		return 1;
 	}
-	if (!options.check && options.table == NULL)
+	if (!options.check)
 		return serve(&options, conf);
-	if (options.table != NULL)
-		rc = table_order(conf, options.table);
-	else
-		rc = options.print && conf_print(conf, stdout) != 0 ? 1 : 0;
+	rc = options.print && conf_print(conf, stdout) != 0 ? 1 : 0;
 	conf_free(conf);
 	return rc;
 }

@@ -73,7 +73,8 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 		fprintf(stderr, "threatlistd: %s: %s\n", order, error.text);
 		return exit_code(rc);
 	}
-	return keep(conf, &state);
+	/* the package goes: one that comes back is to enforce as it did before */
+	return strcmp(order, "remove") == 0 ? 0 : keep(conf, &state);
 }
 
 int
@@ -87,9 +88,10 @@ table_order(const struct conf *conf, const char *order)
 	int rc;
 
 	if (strcmp(order, "panic") != 0 && strcmp(order, "resume") != 0 &&
-	    strcmp(order, "purge") != 0 && strcmp(order, "expire") != 0) {
-		fprintf(stderr, "threatlistd: --table takes panic, resume, purge or expire, not %s\n",
-		    order);
+	    strcmp(order, "purge") != 0 && strcmp(order, "expire") != 0 &&
+	    strcmp(order, "remove") != 0) {
+		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire or remove, "
+		    "not %s\n", order);
 		return 2;
 	}
 	if (geteuid() != 0) {
@@ -99,7 +101,8 @@ table_order(const struct conf *conf, const char *order)
 	rc = lock_run_dir(conf->agent.run_dir, &holder);
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
-		    (int)holder, strcmp(order, "expire") == 0 ? "enforce watch" : order);
+		    (int)holder, strcmp(order, "expire") == 0 ? "enforce watch" :
+		    strcmp(order, "remove") == 0 ? "purge" : order);
 		return 1;
 	}
 	if (rc != 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME_BYTES	256	/* NAME_MAX and a NUL */
@@ -24,6 +25,19 @@ write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
+/* What root orders while no agent runs is for the agent to read, which is not root. */
+static int
+give_to_owner(int dir, int fd)
+{
+	struct stat st;
+
+	if (fstat(dir, &st) != 0)
+		return -errno;
+	if (geteuid() != 0 || st.st_uid == 0)
+		return 0;
+	return fchown(fd, st.st_uid, st.st_gid) == 0 ? 0 : -errno;
+}
+
 /* A new file with these bytes, on disk when it returns. */
 static int
 write_file(int dir, const char *name, const void *data, size_t size)
@@ -35,7 +49,9 @@ write_file(int dir, const char *name, const void *data, size_t size)
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	error = write_all(fd, data, size);
+	error = give_to_owner(dir, fd);
+	if (error == 0)
+		error = write_all(fd, data, size);
 	if (error == 0 && fsync(fd) != 0)
 		error = -errno;
 	if (close(fd) != 0 && error == 0)
