@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# threatlistd: all check check-aws check-system soak sigv4-vectors bench fuzz lint install clean
+# threatlistd: all check check-aws check-system check-service soak sigv4-vectors bench fuzz lint deb rpm completion
+# install clean
 # VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
@@ -10,6 +11,10 @@ B := $(O)$(if $(VARIANT),-$(VARIANT))
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
 DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+MANDIR ?= $(PREFIX)/share/man
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 INSTALL ?= install
@@ -105,6 +110,10 @@ check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system
 check-system: all $(TOOLS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/system
 
+# Root: the Debian package in a booted systemd.  Skips, saying why, where that cannot be had.
+check-service:
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -rs -p no:cacheprovider test/service
+
 # Root, minutes: hundreds of updates under floods, what a naive order would let through, every fault everywhere.
 soak: all $(TOOLS)
 	$(Q)SOAK=1 B=$(B) $(PYTHON) -m pytest -q -s -p no:cacheprovider test/system/test_gap.py test/system/test_faults.py
@@ -121,15 +130,43 @@ lint:
 	$(Q)shellcheck -s sh $(wildcard packaging/*.sh test/*.sh test/*/*.sh)
 	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider test/lint
 
+MAN_PAGES := $(sort $(wildcard packaging/man/*.[1-8]))
+EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aws/*.json packaging/aws/*.yaml))
+
+# A config that is there already stays.
 install: all
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) \
+		$(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples $(DESTDIR)$(SYSCONFDIR)/threatlistd/conf.d
 	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(PREFIX)/sbin/threatlistd
 	$(INSTALL) -m 755 $(B)/threatlistctl $(DESTDIR)$(PREFIX)/bin/threatlistctl
+	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' packaging/systemd/threatlistd.service >$(DESTDIR)$(UNITDIR)/threatlistd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/threatlistd.service
+	$(INSTALL) -m 644 packaging/systemd/threatlistd.sysusers $(DESTDIR)$(SYSUSERSDIR)/threatlistd.conf
+	$(INSTALL) -m 644 packaging/completion/threatlistctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/threatlistctl
+	$(INSTALL) -m 644 packaging/completion/_threatlistctl $(DESTDIR)$(ZSHDIR)/_threatlistctl
+	$(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples
+	$(foreach page,$(MAN_PAGES),$(INSTALL) -D -m 644 $(page) \
+		$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)) && )true
+	test -e $(DESTDIR)$(SYSCONFDIR)/threatlistd/threatlistd.conf || $(INSTALL) -m 644 packaging/threatlistd.conf \
+		$(DESTDIR)$(SYSCONFDIR)/threatlistd/threatlistd.conf
+
+# After a change of threatlistctl's help; "make check" notices that it is due.
+completion: $(B)/threatlistctl
+	$(PYTHON) packaging/completion/generate.py $(B)/threatlistctl
+
+# Packages of the tree as it is, into $(O)/deb and $(O)/rpm.
+deb:
+	$(Q)O=$(O) VERSION=$(VERSION) sh packaging/build.sh deb
+
+rpm:
+	$(Q)O=$(O) VERSION=$(VERSION) sh packaging/build.sh rpm
 
 clean:
 	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(B)/,agent netfilter test) -name '*.d' -type f 2>/dev/null)
 
-.PHONY: all check check-aws check-system soak sigv4-vectors fuzz bench lint install clean
+.PHONY: all check check-aws check-system check-service soak sigv4-vectors fuzz bench lint install completion deb rpm clean
 .SECONDARY:
