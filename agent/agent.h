@@ -29,6 +29,7 @@ struct role;
 struct sources;
 struct control;
 struct events;
+struct endpoints;
 struct status;
 
 struct agent {
@@ -46,6 +47,7 @@ struct agent {
 	struct loop_timer *recount;	/* runs when counts found the reporter's queue full */
 	struct sources *sources;
 	struct events *events;
+	struct endpoints *endpoints;
 	struct status *status;
 	struct control *control;
 };
@@ -163,6 +165,24 @@ void events_kept(struct events *events, uint64_t id);
 void events_send_all(struct events *events);
 /* An event with name, time and by filled in, the rest zero. */
 void event_init(struct event *event, enum event_name name, const char *by);
+
+/* endpoints.c: what feed and reporter connect to, never to be cut off. */
+struct endpoints *endpoints_new(struct agent *agent);
+void endpoints_free(struct endpoints *endpoints);
+/* Takes over what agent->conf and agent->facts name. */
+void endpoints_configure(struct endpoints *endpoints);
+/* A role is about to connect: it is answered, by the enforcer if it may. */
+void endpoints_announced(struct endpoints *endpoints, enum role_kind kind,
+    const struct msg_endpoint *asked);
+void endpoints_done(struct endpoints *endpoints, const struct msg_endpoint *done);
+/* To an enforcer that has just started. */
+void endpoints_send_all(struct endpoints *endpoints);
+struct endpoints_view {
+	uint64_t refused;	/* announcements */
+	uint64_t unanswered;	/* connected to before, or without, the enforcer's answer */
+	const char *trouble;	/* the last refusal, "" when there was none of late */
+};
+void endpoints_view(const struct endpoints *endpoints, struct endpoints_view *view);
 
 /* status.c: asks the roles and renders contract §3 "status". */
 struct status *status_new(struct agent *agent);

@@ -81,6 +81,7 @@ agent_set_facts(struct agent *agent, const struct host_facts *facts)
 	int i;
 
 	host_facts_merge(&agent->facts, facts, agent->conf);
+	endpoints_configure(agent->endpoints);
 	message.u.facts = agent->facts;
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_send(agent->roles[i], &message, -1);
@@ -123,6 +124,7 @@ reload(struct agent *agent)
 		return;
 	}
 	conf_free(old);
+	endpoints_configure(agent->endpoints);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_restart(agent->roles[i]);
 	sources_unite(agent->sources);
@@ -217,10 +219,12 @@ start(struct agent *agent)
 	agent->recount = loop_timer_new(agent->loop, roles_recount, agent);
 	agent->events = events_new(agent);
 	agent->sources = sources_new(agent);
+	agent->endpoints = endpoints_new(agent);
 	agent->status = status_new(agent);
 	if (agent->recount == NULL || agent->events == NULL || agent->sources == NULL ||
-	    agent->status == NULL)
+	    agent->endpoints == NULL || agent->status == NULL)
 		return -ENOMEM;
+	endpoints_configure(agent->endpoints);
 	for (i = 0; i < ROLE_END; i++) {
 		agent->roles[i] = role_new(agent, (enum role_kind)i);
 		if (agent->roles[i] == NULL)
@@ -262,6 +266,7 @@ out:
 	control_free(agent->control);
 	sources_free(agent->sources);
 	status_free(agent->status);
+	endpoints_free(agent->endpoints);
 	events_free(agent->events);
 	for (i = 0; i < ROLE_END; i++)
 		role_free(agent->roles[i]);

@@ -113,6 +113,9 @@ may_send(enum role_kind kind, uint32_t type)
 	case MSG_HOST_FOUND:
 	case MSG_DISCOVERED:
 		return kind == ROLE_FEED;
+	case MSG_ENDPOINT:
+		return kind == ROLE_FEED || kind == ROLE_REPORTER;
+	case MSG_ENDPOINT_DONE:
 	case MSG_APPLIED:
 	case MSG_MODE_DONE:
 	case MSG_CHECKED:
@@ -173,6 +176,12 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_HOST_FOUND:
 		agent_set_facts(agent, &message->u.facts);
+		break;
+	case MSG_ENDPOINT:
+		endpoints_announced(agent->endpoints, role->kind, &message->u.endpoint);
+		break;
+	case MSG_ENDPOINT_DONE:
+		endpoints_done(agent->endpoints, &message->u.endpoint);
 		break;
 	case MSG_APPLIED:
 		status_applied(agent->status, &message->u.applied);
@@ -301,6 +310,7 @@ brief(struct role *role)
 		agent_mode_message(agent, agent->state.panic ? ORDER_PANIC :
 		    agent->state.purged ? ORDER_PURGE : ORDER_MODE, 0, &message);
 		role_send(role, &message, -1);
+		endpoints_send_all(agent->endpoints);
 		break;
 	case ROLE_REPORTER:
 		events_send_all(agent->events);

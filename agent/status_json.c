@@ -151,14 +151,16 @@ sources_json(const struct agent *agent, cJSON *warnings)
 }
 
 static cJSON *
-table_json(const struct role_answers *answers)
+table_json(const struct agent *agent, const struct role_answers *answers)
 {
 	const struct msg_enforcer_status *enforcer = &answers->enforcer;
-	cJSON *object, *sets, *drops;
+	cJSON *object, *sets, *drops, *endpoints;
+	struct endpoints_view view;
 	uint32_t i;
 
 	if (!answers->has_enforcer)
 		return cJSON_CreateNull();
+	endpoints_view(agent->endpoints, &view);
 	object = cJSON_CreateObject();
 	cJSON_AddBoolToObject(object, "present", enforcer->stat.table);
 	cJSON_AddBoolToObject(object, "dormant", enforcer->stat.dormant);
@@ -170,6 +172,10 @@ table_json(const struct role_answers *answers)
 	drops = cJSON_AddObjectToObject(object, "drops");
 	add_number(drops, "packets", enforcer->stat.drops_packets);
 	add_number(drops, "bytes", enforcer->stat.drops_bytes);
+	endpoints = cJSON_AddObjectToObject(object, "endpoints");
+	add_number(endpoints, "live", enforcer->endpoints);
+	add_number(endpoints, "refused", view.refused);
+	add_number(endpoints, "unanswered", view.unanswered);
 	add_number(object, "restores", enforcer->restores);
 	add_time(object, "lastChange", enforcer->last_change_ms);
 	return object;
@@ -286,6 +292,9 @@ roles_json(const struct agent *agent, const struct role_answers *answers, cJSON 
 static void
 add_warnings(const struct agent *agent, const struct role_answers *answers, cJSON *warnings)
 {
+	struct endpoints_view endpoints;
+
+	endpoints_view(agent->endpoints, &endpoints);
 	if (agent->state.panic)
 		warn(warnings, "panic: everything is lifted until \"threatlistctl resume\"");
 	else if (answers->has_enforcer && answers->enforcer.stat.dormant)
@@ -306,6 +315,8 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 	if (answers->enforcer.seen_overflow > 0)
 		warn(warnings, "%llu packets of listed remotes found the seen sets full",
 		    (unsigned long long)answers->enforcer.seen_overflow);
+	if (endpoints.trouble[0] != '\0')
+		warn(warnings, "an endpoint was not protected: %s", endpoints.trouble);
 	if (answers->sensor.warning[0] != '\0')
 		warn(warnings, "sensor: %s", answers->sensor.warning);
 	if (answers->reporter.warning[0] != '\0')
@@ -330,7 +341,7 @@ status_json(const struct agent *agent, const struct role_answers *answers)
 	add_time(object, "confirmUntil", agent_confirm_until(agent) != 0 ?
 	    agent->state.confirm_wall_ms : 0);
 	cJSON_AddItemToObject(object, "sources", sources_json(agent, warnings));
-	cJSON_AddItemToObject(object, "table", table_json(answers));
+	cJSON_AddItemToObject(object, "table", table_json(agent, answers));
 	cJSON_AddItemToObject(object, "capture", capture_json(answers));
 	cJSON_AddItemToObject(object, "findings", findings_json(answers));
 	cJSON_AddItemToObject(object, "sinks", sinks_json(agent, answers, warnings));

@@ -89,6 +89,7 @@ static void
 print_sets(const cJSON *table)
 {
 	const cJSON *drops = object_of(table, "drops"), *set;
+	const cJSON *endpoints = object_of(table, "endpoints");
 	const char *separator = "";
 
 	printf("table     inet threatlistd: ");
@@ -108,6 +109,9 @@ print_sets(const cJSON *table)
 	}
 	printf("%s\ndropped   %.0f packets, %.0f bytes\n", separator[0] == '\0' ? "empty" : "",
 	    number_of(drops, "packets"), number_of(drops, "bytes"));
+	printf("endpoints %.0f protected, %.0f refused, %.0f not answered in time\n",
+	    number_of(endpoints, "live"), number_of(endpoints, "refused"),
+	    number_of(endpoints, "unanswered"));
 }
 
 static void

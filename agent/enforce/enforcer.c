@@ -13,6 +13,7 @@
 #include "runtime/sandbox.h"
 
 #define OVERFLOW_SAID_MS	(3600 * 1000)	/* as long as elements of the seen sets last */
+#define ENDPOINT_SAID_MS	(60 * 1000)
 #define FLUSH_MS	2000	/* for the last counts, before the exit */
 #define CAP_NET_ADMIN_NUMBER	12	/* capabilities(7) */
 
@@ -80,6 +81,12 @@ warn_of_counts(const struct enforcer *enforcer, struct msg_enforcer_status *stat
 }
 
 static void
+count_endpoint(const struct addr *addr, uint16_t port, void *arg)
+{
+	(*(uint32_t *)arg)++;
+}
+
+static void
 tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 {
 	struct message message = { .type = MSG_ENFORCER_STATUS };
@@ -94,6 +101,9 @@ tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 	status->seen_overflow = enforcer->sweep.overflow.total;
 	warn(status, warning);
 	if (enforcer->enforce != NULL && enforce_stat(enforcer->enforce, &status->stat, &err) != 0)
+		warn(status, err.text);
+	if (enforcer->enforce != NULL && enforce_endpoints(enforcer->enforce, count_endpoint,
+	    &status->endpoints, &err) != 0)
 		warn(status, err.text);
 	status->log = status->stat.log;
 	warn(status, enforcer->guard.trouble);
@@ -207,6 +217,30 @@ take_check(struct enforcer *enforcer, const struct msg_check *check)
 	enforcer_send(enforcer, &message);
 }
 
+/* Somebody is about to connect and waits for this. */
+static void
+take_endpoint(struct enforcer *enforcer, const struct msg_endpoint *wanted)
+{
+	struct message message = { .type = MSG_ENDPOINT_DONE };
+	struct enforce_error err = { "there is no table" };
+	char text[ADDR_TEXT_MAX];
+	unsigned int skipped;
+	int error = -ENOENT;
+
+	if (enforcer->enforce != NULL)
+		error = enforce_endpoint(enforcer->enforce, &wanted->addr, wanted->port, &err);
+	/* a table that is gone just now comes back with it */
+	if (error != 0 && error != -ENOENT &&
+	    log_allowed(&enforcer->endpoint_failed, loop_now_ms(), ENDPOINT_SAID_MS, &skipped))
+		log_warn("endpoint not put in force address=%s port=%u error=\"%s\" skipped=%u",
+		    addr_text(&wanted->addr, text), wanted->port, err.text, skipped);
+	if (wanted->token == 0)
+		return;
+	message.u.endpoint = *wanted;
+	message.u.endpoint.error = error;
+	enforcer_send(enforcer, &message);
+}
+
 static void
 stop(struct enforcer *enforcer)
 {
@@ -248,6 +282,9 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_CHECK:
 		take_check(enforcer, &message->u.check);
+		break;
+	case MSG_ENDPOINT:
+		take_endpoint(enforcer, &message->u.endpoint);
 		break;
 	case MSG_RECOUNT:
 		ledger_send_all(enforcer->sweep.file.ledger);

@@ -78,6 +78,7 @@ struct enforcer {
 	struct loop_timer *forget_before;
 	bool in_force;		/* the kernel holds now, as far as we know */
 	int64_t last_change_ms;	/* wall clock, 0: never */
+	struct log_limit endpoint_failed;
 	struct guard guard;
 	struct sweep sweep;
 };

@@ -20,6 +20,7 @@
 #include "aws/imds.h"
 #include "core/domains.h"
 #include "feed/source.h"
+#include "runtime/announce.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
@@ -41,6 +42,7 @@
 struct feed {
 	struct loop *loop;
 	struct channel *channel;
+	struct announcer *announcer;
 	struct conf *conf;
 	struct http *http;
 	struct aws_transport via;
@@ -49,7 +51,7 @@ struct feed {
 	char account[FACT_MAX];		/* empty: unknown */
 	struct msg_fetch asked[LIST_SOURCES_MAX];
 	size_t nasked;
-	bool ask_facts, done;
+	bool ask_facts, going, done;
 	int code;			/* of the exit */
 };
 
@@ -403,6 +405,7 @@ go(struct feed *feed)
 {
 	size_t i;
 
+	feed->going = true;
 	if (feed->ask_facts)
 		ask_facts(feed);
 	prepare_aws(feed);
@@ -449,7 +452,10 @@ on_message(const struct message *message, int *fd, void *arg)
 {
 	struct feed *feed = arg;
 
-	if (feed->done)
+	if (message->type == MSG_ENDPOINT_DONE)
+		announcer_answered(feed->announcer, &message->u.endpoint);
+	/* of what comes while it works only that answer is waited for */
+	if (feed->done || feed->going)
 		return;
 	switch (message->type) {
 	case MSG_CONF:
@@ -519,9 +525,14 @@ feed_main(void)
 	feed->channel = channel_new(feed->loop, CHANNEL_FD, on_message, on_closed, feed);
 	if (feed->channel == NULL)
 		goto out;
+	feed->announcer = announcer_new(feed->loop, feed->channel);
+	if (feed->announcer == NULL)
+		goto out;
+	http_on_connect(feed->http, announcer_tell, feed->announcer);
 	if (loop_run(feed->loop) == 0)
 		code = feed->code;
 out:
+	announcer_free(feed->announcer);
 	channel_free(feed->channel);
 	loop_free(feed->loop);
 	aws_free(feed->aws);

@@ -122,6 +122,8 @@ open_aws(struct keep *keep)
 	keep->aws_http = http_new();
 	if (keep->aws_http == NULL)
 		return -ENOMEM;
+	if (keep->conf.announcer != NULL)
+		http_on_connect(keep->aws_http, announcer_tell, keep->conf.announcer);
 	own = aws_transport_real(keep->aws_http);
 	keep->aws = aws_new(&own, &wishes, "/sys");
 	if (keep->aws == NULL)
@@ -144,7 +146,7 @@ open_sinks(struct keep *keep)
 		.facts = &keep->facts,
 		.sink = { .ca_file = conf->agent.ca_file, .proxy = conf->agent.proxy,
 		    .host_id = keep->facts.host_id, .spool_id = spool_id(keep->spool),
-		    .aws = keep->aws },
+		    .aws = keep->aws, .announcer = keep->conf.announcer },
 	};
 	size_t i;
 

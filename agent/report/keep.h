@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/announce.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
 #include "core/findings.h"
@@ -24,6 +25,7 @@ struct keep_conf {
 	struct loop *loop;
 	const struct conf *conf;	/* borrowed */
 	const struct host_facts *facts;	/* copied */
+	struct announcer *announcer;	/* told of connections; borrowed, may be NULL */
 	keep_event_fn *kept;
 	void *arg;
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "threatlistd/log.h"
+#include "runtime/announce.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
@@ -25,6 +26,7 @@
 struct reporter {
 	struct loop *loop;
 	struct channel *channel;
+	struct announcer *announcer;	/* the sinks' threads use it */
 	struct conf *conf;
 	struct keep *keep;		/* NULL until facts came */
 	struct list *lists[3];		/* current, previous, on the way out */
@@ -98,7 +100,7 @@ take_facts(struct reporter *reporter, const struct host_facts *facts)
 {
 	struct keep_conf conf = {
 		.loop = reporter->loop, .conf = reporter->conf, .facts = facts,
-		.kept = on_kept, .arg = reporter,
+		.announcer = reporter->announcer, .kept = on_kept, .arg = reporter,
 	};
 	int error;
 
@@ -278,6 +280,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_QUERY:
 		answer(reporter, &message->u.query);
 		break;
+	case MSG_ENDPOINT_DONE:
+		announcer_answered(reporter->announcer, &message->u.endpoint);
+		break;
 	case MSG_STATUS_ASK:
 		tell_status(reporter, message->u.token.token);
 		break;
@@ -327,7 +332,10 @@ start(struct reporter *reporter)
 		return error;
 	reporter->channel = channel_new(reporter->loop, CHANNEL_FD, on_message, on_closed,
 	    reporter);
-	return reporter->channel != NULL ? 0 : -errno;
+	if (reporter->channel == NULL)
+		return -errno;
+	reporter->announcer = announcer_new(reporter->loop, reporter->channel);
+	return reporter->announcer != NULL ? 0 : -errno;
 }
 
 int
@@ -351,6 +359,7 @@ reporter_main(void)
 	/* a thread in the middle of a request must not meet the exit handlers of its libraries */
 	if (!keep_free(reporter.keep))
 		_exit(reporter.exit_code);
+	announcer_free(reporter.announcer);
 	channel_free(reporter.channel);
 	for (i = 0; i < sizeof(reporter.lists) / sizeof(reporter.lists[0]); i++)
 		list_free(reporter.lists[i]);

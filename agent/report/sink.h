@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "aws/call.h"
+#include "runtime/announce.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
 #include "report/spool.h"
@@ -52,6 +53,7 @@ struct sink_setting {
 	const struct conf_sink *conf;	/* borrowed until sink_free */
 	const char *ca_file, *proxy;	/* of [agent], where conf has none; borrowed, may be NULL */
 	const char *host_id, *spool_id;	/* borrowed */
+	struct announcer *announcer;	/* told of connections; borrowed, may be NULL */
 	struct aws *aws;		/* for sinks that are services of AWS; borrowed */
 	const struct aws_transport *via;	/* of tests; NULL: an own, real one */
 };

@@ -16,6 +16,8 @@ sink_aws_open(struct sink_aws *way, const struct sink_setting *setting)
 		return true;
 	}
 	way->http = http_new();
+	if (way->http != NULL && setting->announcer != NULL)
+		http_on_connect(way->http, announcer_tell, setting->announcer);
 	way->via = aws_transport_real(way->http);
 	return way->http != NULL;
 }

@@ -344,6 +344,8 @@ http_open(const struct sink_setting *setting)
 	collector->host_header = header_line("X-Threatlistd-Host", setting->host_id);
 	collector->spool_header = header_line("X-Threatlistd-Spool", setting->spool_id);
 	collector->http = http_new();
+	if (collector->http != NULL && setting->announcer != NULL)
+		http_on_connect(collector->http, announcer_tell, setting->announcer);
 	if (collector->host_header == NULL || collector->spool_header == NULL ||
 	    collector->http == NULL) {
 		http_close(collector);

@@ -49,6 +49,8 @@ static const struct {
 	[MSG_ANSWER] = { sizeof(struct msg_answer), WITH_FD },
 	[MSG_REPORTER_STATUS] = { sizeof(struct msg_reporter_status), NO_FD },
 	[MSG_SINK_STATUS] = { sizeof(struct msg_sink_status), NO_FD },
+	[MSG_ENDPOINT] = { sizeof(struct msg_endpoint), NO_FD },
+	[MSG_ENDPOINT_DONE] = { sizeof(struct msg_endpoint), NO_FD },
 };
 
 #define HEAD	offsetof(struct message, u)
@@ -193,6 +195,14 @@ check_numbers(const struct message *message)
 	case MSG_EVENT:
 		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)
 			return "unknown event";
+		break;
+	case MSG_ENDPOINT:
+	case MSG_ENDPOINT_DONE:
+		if (message->u.endpoint.addr.family != ADDR_V4 &&
+		    message->u.endpoint.addr.family != ADDR_V6)
+			return "no address";
+		if (message->u.endpoint.port == 0)
+			return "no port";
 		break;
 	default:
 		break;
@@ -392,6 +402,28 @@ channel_send(struct channel *channel, const struct message *message, int fd)
 	STAILQ_INSERT_TAIL(&channel->queue, waiting, link);
 	channel->queued += size;
 	return 0;
+}
+
+bool
+channel_wait(struct channel *channel, int timeout_ms)
+{
+	struct pollfd ready = { .fd = channel->fd, .events = POLLIN };
+	int64_t until = loop_now_ms() + timeout_ms;
+
+	if (channel->dead || channel->freed)
+		return false;
+	if (!STAILQ_EMPTY(&channel->queue))
+		channel_flush(channel, timeout_ms);
+	while (!channel->dead) {
+		int64_t left = until - loop_now_ms();
+		int n = poll(&ready, 1, left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return read_one(channel);
+		if (n == 0 || errno != EINTR)
+			return false;
+	}
+	return false;
 }
 
 void

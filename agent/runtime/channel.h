@@ -69,6 +69,11 @@ enum message_type {
 	MSG_REPORTER_STATUS,	/* struct msg_reporter_status */
 	MSG_SINK_STATUS,	/* struct msg_sink_status; one a sink, before REPORTER_STATUS */
 
+	/* feed and reporter to parent, who passes it on to the enforcer if they may */
+	MSG_ENDPOINT,		/* struct msg_endpoint: it is about to be connected to */
+	/* enforcer to parent to them: it is protected, or not (error) */
+	MSG_ENDPOINT_DONE,	/* struct msg_endpoint */
+
 	MSG_END
 };
 
@@ -193,7 +198,8 @@ struct msg_enforcer_status {
 	int64_t last_change_ms;	/* wall clock, 0: never */
 	uint64_t seen_overflow;	/* packets of listed remotes that found the seen sets full */
 	uint8_t log;		/* the table has log statements */
-	uint8_t pad[7];
+	uint8_t pad[3];
+	uint32_t endpoints;	/* members of protect_ep4 and protect_ep6 */
 	char warning[256];
 };
 
@@ -271,6 +277,14 @@ struct msg_sink_status {
 	char error[256];
 };
 
+struct msg_endpoint {
+	uint64_t token;		/* the asker's; on the way to the enforcer the parent's, 0: nobody waits */
+	struct addr addr;
+	uint8_t pad;
+	uint16_t port;		/* TCP, host byte order, not 0 */
+	int32_t error;		/* of MSG_ENDPOINT_DONE: 0 or -errno */
+};
+
 struct message {
 	uint32_t type;		/* enum message_type */
 	union {
@@ -295,6 +309,7 @@ struct message {
 		struct msg_answer answer;
 		struct msg_reporter_status reporter;
 		struct msg_sink_status sink;
+		struct msg_endpoint endpoint;
 	} u;
 };
 
@@ -320,6 +335,12 @@ void channel_free(struct channel *channel);
  * full (nothing was queued), -EPIPE when the channel is dead.
  */
 int channel_send(struct channel *channel, const struct message *message, int fd);
+
+/*
+ * Waits up to timeout_ms for a message and hands it over, also from within a
+ * callback: for roles that block.  False: none came, or the channel is dead.
+ */
+bool channel_wait(struct channel *channel, int timeout_ms);
 
 /* Takes what the peer had sent before it ended. */
 void channel_drain(struct channel *channel);

@@ -4,11 +4,13 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <curl/curl.h>
@@ -17,6 +19,8 @@
 #define TOTAL_TIMEOUT_MS	30000L
 #define LOW_SPEED_BYTES		100L	/* a second … */
 #define LOW_SPEED_SECONDS	30L	/* … for so long: given up */
+/* With the longest request (two minutes) less than an endpoint stays protected for sure. */
+#define LIFETIME_SECONDS	120L
 #define REDIRECTS_MAX		5L
 #define HEADERS_MAX		200	/* lines of all answers of one request */
 #define HEADER_BYTES_MAX	65536
@@ -26,6 +30,8 @@
 struct http {
 	CURL *curl;
 	struct curl_slist *connect_to;
+	http_connect_fn *tell;		/* NULL: nobody is told */
+	void *tell_arg;
 	char reason[CURL_ERROR_SIZE];
 	/* of the request that runs */
 	struct http_answer *answer;
@@ -74,6 +80,49 @@ http_free(struct http *http)
 	curl_easy_cleanup(http->curl);
 	curl_slist_free_all(http->connect_to);
 	free(http);
+}
+
+void
+http_on_connect(struct http *http, http_connect_fn *tell, void *arg)
+{
+	http->tell = tell;
+	http->tell_arg = arg;
+}
+
+/* False: it is of no family that has TCP ports. */
+static bool
+address_of(const struct curl_sockaddr *from, struct addr *addr, uint16_t *port)
+{
+	const void *bytes = &from->addr;
+
+	if (from->family == AF_INET) {
+		const struct sockaddr_in *in = bytes;
+
+		*addr = addr_from_v4(ntohl(in->sin_addr.s_addr));
+		*port = ntohs(in->sin_port);
+		return true;
+	}
+	if (from->family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = bytes;
+
+		*addr = addr_from_v6(in6->sin6_addr.s6_addr);
+		*port = ntohs(in6->sin6_port);
+		return true;
+	}
+	return false;
+}
+
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http *http = arg;
+	struct addr addr;
+	uint16_t port;
+
+	if (http->tell != NULL && purpose == CURLSOCKTYPE_IPCXN &&
+	    address_of(address, &addr, &port))
+		http->tell(&addr, port, http->tell_arg);
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 void
@@ -313,6 +362,9 @@ set_bounds(struct http *http, const struct http_request *request)
 	CURL *curl = http->curl;
 
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, http);
+	curl_easy_setopt(curl, CURLOPT_MAXLIFETIME_CONN, LIFETIME_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms > 0 ?
 	    request->connect_timeout_ms : CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request->total_timeout_ms > 0 ?

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "threatlistd/addr.h"
+
 #define HTTP_WANTED_MAX	4	/* headers of the answer a request may ask for */
 
 struct http;		/* one reusable easy handle: connections are kept */
@@ -51,6 +53,14 @@ struct http_answer {
 
 struct http *http_new(void);	/* NULL: no memory */
 void http_free(struct http *http);
+
+/*
+ * Called with each address before it is connected to (a proxy's where there is
+ * one), in the thread of http_do; port in host byte order.  Connections are kept
+ * for two minutes at most, so that nobody is used for long without a call.
+ */
+typedef void http_connect_fn(const struct addr *addr, uint16_t port, void *arg);
+void http_on_connect(struct http *http, http_connect_fn *tell, void *arg);
 
 /*
  * Does it.  0 with answer->status set and a whole body; -EFBIG above

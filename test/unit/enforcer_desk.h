@@ -37,7 +37,8 @@ struct desk {
 	struct msg_checked checked;
 	struct msg_enforcer_status status;
 	struct event event;
-	unsigned int napplied, ndone, nchecked, nstatus, nevents;
+	struct msg_endpoint endpoint;
+	unsigned int napplied, ndone, nchecked, nstatus, nevents, nendpoints;
 	struct count *counts;	/* the last of each key, in order of first sight */
 	size_t ncounts, told;
 	bool closed;
@@ -84,6 +85,10 @@ hear(const struct message *message, int *fd, void *arg)
 	case MSG_CHECKED:
 		desk.checked = message->u.checked;
 		desk.nchecked++;
+		break;
+	case MSG_ENDPOINT_DONE:
+		desk.endpoint = message->u.endpoint;
+		desk.nendpoints++;
 		break;
 	case MSG_ENFORCER_STATUS:
 		desk.status = message->u.enforcer;
@@ -237,6 +242,7 @@ static inline bool got_status(struct desk *d) { return d->nstatus > 0; }
 static inline bool got_checked(struct desk *d) { return d->nchecked > 0; }
 static inline bool got_event(struct desk *d) { return d->nevents > 0; }
 static inline bool got_counts(struct desk *d) { return d->told > 0; }
+static inline bool got_endpoint(struct desk *d) { return d->nendpoints > 0; }
 static inline bool is_protected(struct desk *d) { return fake.protected > 0; }
 static inline bool is_restored(struct desk *d) { return fake.stat.table && d->nevents > 0; }
 static inline bool never(struct desk *d) { return false; }

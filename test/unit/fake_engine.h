@@ -25,6 +25,10 @@ struct fake {
 	struct enforce_seen *seen;
 	size_t nseen;
 	struct enforce_change_info change;
+	struct addr endpoint;
+	uint16_t endpoint_port;
+	unsigned int endpoints;
+	int endpoint_error;
 	int event_fd;
 	bool open;
 	bool born_dormant;	/* a new table will be */
@@ -240,6 +244,29 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 	*stat = fake.stat;
 	for (i = 0; i < fake.nseen; i++)
 		stat->watched_packets += fake.seen[i].packets;
+	return 0;
+}
+
+int
+enforce_endpoint(struct enforce *enforce, const struct addr *addr, uint16_t port,
+    struct enforce_error *err)
+{
+	if (fake.endpoint_error != 0)
+		return fake_fail(fake.endpoint_error, err);
+	fake.endpoint = *addr;
+	fake.endpoint_port = port;
+	fake.endpoints++;
+	return 0;
+}
+
+int
+enforce_endpoints(struct enforce *enforce, enforce_endpoint_fn *each, void *arg,
+    struct enforce_error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < fake.endpoints; i++)
+		each(&fake.endpoint, fake.endpoint_port, arg);
 	return 0;
 }
 

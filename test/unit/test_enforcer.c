@@ -335,6 +335,36 @@ messages_out_of_order_end_it(void **state)
 	assert_int_equal(enforcer_exit_code(desk.enforcer), 1);
 }
 
+static void
+endpoints_are_put_in_force(void **state)
+{
+	struct message message = { .type = MSG_ENDPOINT };
+
+	in_force("198.51.100.0/24");
+	message.u.endpoint.token = 5;
+	message.u.endpoint.addr = addr_from_v4(0xc6336407u);
+	message.u.endpoint.port = 8443;
+	send_fd(message, -1);
+	assert_true(run(got_endpoint));
+	assert_int_equal(desk.endpoint.token, 5);
+	assert_int_equal(desk.endpoint.error, 0);
+	assert_int_equal(fake.endpoint_port, 8443);
+	assert_true(addr_equal(&fake.endpoint, &message.u.endpoint.addr));
+	/* one that nobody waits for, and one that the kernel refuses */
+	message.u.endpoint.token = 0;
+	send_fd(message, -1);
+	ask_status();
+	assert_int_equal(desk.status.endpoints, 2);
+	fake.endpoint_error = -ENOSPC;
+	message.u.endpoint.token = 6;
+	desk.nendpoints = 0;
+	send_fd(message, -1);
+	assert_true(run(got_endpoint));
+	assert_int_equal(desk.endpoint.token, 6);
+	assert_int_equal(desk.endpoint.error, -ENOSPC);
+	assert_int_equal(desk.nendpoints, 1);
+}
+
 int
 main(void)
 {
@@ -350,6 +380,7 @@ main(void)
 		DESK_TEST(panic_from_before_holds),
 		DESK_TEST(addresses_are_protected_once_they_settle),
 		DESK_TEST(check_asks_the_kernel),
+		DESK_TEST(endpoints_are_put_in_force),
 		DESK_TEST(stop_tells_the_last_counts),
 		DESK_TEST(stop_removes_the_table_if_told_so),
 		DESK_TEST(without_a_parent_the_table_stays),
