@@ -71,7 +71,9 @@ class Standin:
                                ("name", names)):
             for value in values:
                 command += [f"--{option}", value]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # in a group of its own: a terminal's Ctrl-C is its maker's to act on
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        process_group=0)
         line = self.process.stdout.readline()
         if not line:
             raise StandinError(f"the stand-in did not start: exit {self.process.wait()}")

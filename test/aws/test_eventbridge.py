@@ -1,30 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The eventbridge sink: the reporter against the stand-in.  The hands-on workshop's rules and its
-Lambda's paths are here word for word, but for the source."""
+"""The eventbridge sink: the reporter against the stand-in, with the hands-on workshop's rules and Lambda."""
 
 import json
 
 import pytest
 
 from reporting import ACCOUNT, REGION, Reporting, ours, until
+from workshop import CALLER_RULE, PATHS, RULES, SOURCE, TEMPLATE, remediation
 
 SINK = "[sink bus]\ntype = eventbridge\n"
-SOURCE = "custom.threatlistd"
-# amazon-guardduty-hands-on, with `source` changed
-WORKSHOP = {
-    "GuardDuty-Event-EC2-MaliciousIPCaller":
-        {"source": [SOURCE], "detail": {"type": ["UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"]}},
-    "GuardDuty-Event-IAMUser-MaliciousIPCaller":
-        {"source": [SOURCE], "detail": {"type": ["UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom",
-                                                 "Discovery:S3/MaliciousIPCaller.Custom"]}},
-    "GuardDuty-Event-IAMUser-InstanceCredentialExfiltration":
-        {"source": [SOURCE], "detail": {"type": ["UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration"]}},
-    "GuardDuty-Event-S3-Stealth-Policy":
-        {"source": [SOURCE], "detail": {"type": ["Policy:S3/BucketBlockPublicAccessDisabled",
-                                                 "Stealth:S3/ServerAccessLoggingDisabled"]}},
-}
-PATHS = {"instanceid": "$.detail.resource.instanceDetails.instanceId", "gdid": "$.detail.id"}
-TEMPLATE = '"Instance <instanceid> was contacted, finding <gdid>"'
 
 
 @pytest.fixture
@@ -69,7 +53,7 @@ def test_bus_and_source(reporting):
 
 
 def test_the_workshop_works(reporting):
-    for name, pattern in WORKSHOP.items():
+    for name, pattern in RULES.items():
         reporting.aws.rule(name=name, pattern=pattern, paths=PATHS, template=TEMPLATE)
     reporter = reporting.start(SINK + "events = all\n")
     reporter.say("sighting 203.0.113.9 203.0.113.0/24 out 1 0 0")  # the workshop's ping: no ports
@@ -78,13 +62,11 @@ def test_the_workshop_works(reporting):
         reporter.say(f"event {name} {name} 1760000000000 why")
     assert until(lambda: len(reporting.aws.events()) == 10)
     fired = reporting.aws.matches()
-    assert {match["rule"] for match in fired} == {"GuardDuty-Event-EC2-MaliciousIPCaller"} and len(fired) == 2
+    assert {match["rule"] for match in fired} == {CALLER_RULE} and len(fired) == 2
     for match in fired:
         event = next(e["event"] for e in reporting.aws.events() if e["event"]["id"] == match["event"])
-        # what the Lambda reads
-        assert event["detail"]["resource"]["instanceDetails"]["instanceId"] == "i-0abc"
-        assert event["detail"]["id"] == match["finding"]
-        assert match["input"] == f'"Instance i-0abc was contacted, finding {match["finding"]}"'
+        assert remediation(event, "i-0abc") == ("i-0abc", match["finding"])
+        assert match["input"] == TEMPLATE.replace("<instanceid>", "i-0abc").replace("<gdid>", match["finding"])
     reporting.is_clean()
 
 

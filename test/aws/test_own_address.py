@@ -6,13 +6,11 @@ import json
 import pytest
 
 from reporting import Reporting, ours, until
+from workshop import RULES
 from world import STATIC_SECRET
 
 TYPE = "UnauthorizedAccess:EC2/OwnAddressListed.Custom"
 SINKS = "[sink bus]\ntype = eventbridge\nevents = none\n[sink hub]\ntype = securityhub\nspread = off\n"
-IAM_USER = {"source": ["custom.threatlistd"],
-            "detail": {"type": ["UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom",
-                                "Discovery:S3/MaliciousIPCaller.Custom"]}}
 
 
 @pytest.fixture
@@ -26,7 +24,8 @@ def told(reporting):
 
 
 def test_it_is_told_at_once_and_whole(reporting):
-    reporting.aws.rule(name="IAMUser", pattern=IAM_USER)
+    for name, pattern in RULES.items():
+        reporting.aws.rule(name=name, pattern=pattern)
     reporter = reporting.start(SINKS)
     reporter.say("own 203.0.113.7")
     assert until(lambda: told(reporting) and reporting.aws.findings())
