@@ -23,4 +23,6 @@ step "the whole agent in network namespaces"
 make -s -j"$jobs" check-system
 step "the same with AddressSanitizer and UBSan"
 make -s -j"$jobs" VARIANT=asan check-system
+step "the package on a booted host"
+make -s check-service
 printf '\nall tests passed\n'

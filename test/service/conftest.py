@@ -7,6 +7,7 @@ import pytest
 import host as hosts
 from host import ROOT, blocked, edit_config, labs
 
+
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:

@@ -20,8 +20,9 @@ def demo(tmp_path):
     # what leads an AWS client elsewhere is none of the demo's business
     env = os.environ | {"B": str(BUILD), "TMPDIR": str(tmp_path), "AWS_ENDPOINT_URL": "https://192.0.2.1",
                         "AWS_REGION": "nowhere-1", "https_proxy": "http://192.0.2.1:3128"}
+    # Control-C is heard even where the tests were started with it ignored, as a shell's background jobs are
     process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env,
-                               start_new_session=True)
+                               start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     yield process
     process.kill()
     process.wait()
