@@ -406,13 +406,49 @@ answer_text(uint8_t answer)
 	return answer == ENFORCE_YES ? "yes" : answer == ENFORCE_NO ? "no" : "unknown";
 }
 
+/* What one says and the other does not, as a sentence; NULL: they agree, or one is not known. */
+static const char *
+disagreement(bool listed, const struct enforce_check *check)
+{
+	if (check->listed != ENFORCE_UNKNOWN && listed != (check->listed == ENFORCE_YES))
+		return listed ? "the agent's list has it, the kernel's sets do not" :
+		    "the kernel's sets have it, the agent's list does not";
+	if (check->protect != ENFORCE_UNKNOWN && check->expect_protect != ENFORCE_UNKNOWN &&
+	    check->protect != check->expect_protect)
+		return check->protect == ENFORCE_NO ?
+		    "it is never to be cut off, but the kernel's protect sets do not have it" :
+		    "the kernel's protect sets have it, the agent did not put it there";
+	if (check->allow != ENFORCE_UNKNOWN && check->expect_allow != ENFORCE_UNKNOWN &&
+	    check->allow != check->expect_allow)
+		return check->allow == ENFORCE_NO ?
+		    "it was an exception, but is not in the kernel's allow set any more" :
+		    "it is in the kernel's allow set, which the agent has not read yet";
+	return NULL;
+}
+
+static void
+add_kernel(cJSON *object, bool listed, const struct enforce_check *check)
+{
+	const char *reason = check != NULL ? disagreement(listed, check) : NULL;
+
+	cJSON_AddStringToObject(object, "kernel",
+	    answer_text(check != NULL ? check->listed : ENFORCE_UNKNOWN));
+	if (check != NULL) {
+		cJSON_AddStringToObject(object, "protect", answer_text(check->protect));
+		cJSON_AddStringToObject(object, "allow", answer_text(check->allow));
+	}
+	cJSON_AddBoolToObject(object, "disagree", reason != NULL);
+	if (reason != NULL)
+		cJSON_AddStringToObject(object, "reason", reason);
+}
+
 char *
 check_json(const struct agent *agent, const struct addr *addr, const struct msg_checked *checked)
 {
 	const struct list *list = sources_list(agent->sources);
 	cJSON *object = cJSON_CreateObject(), *names;
 	char text[ADDR_TEXT_MAX], entry[RANGE_TEXT_MAX], *json;
-	const char *state = "clear", *trusted_by = NULL, *kernel;
+	const char *state = "clear", *trusted_by = NULL;
 	struct list_hit hit;
 	bool listed;
 
@@ -422,7 +458,6 @@ check_json(const struct agent *agent, const struct addr *addr, const struct msg_
 		    checked->check.allow == ENFORCE_YES) ? "protected" : "listed";
 	else if (find_trusted(agent, addr, &hit, &trusted_by))
 		state = "trusted";
-	kernel = answer_text(checked != NULL ? checked->check.listed : ENFORCE_UNKNOWN);
 	cJSON_AddStringToObject(object, "address", addr_text(addr, text));
 	cJSON_AddStringToObject(object, "state", state);
 	names = cJSON_AddArrayToObject(object, "lists");
@@ -434,10 +469,7 @@ check_json(const struct agent *agent, const struct addr *addr, const struct msg_
 	} else if (trusted_by != NULL) {
 		cJSON_AddItemToArray(names, cJSON_CreateString(trusted_by));
 	}
-	cJSON_AddStringToObject(object, "kernel", kernel);
-	cJSON_AddBoolToObject(object, "disagree", checked != NULL &&
-	    checked->check.listed != ENFORCE_UNKNOWN &&
-	    listed != (checked->check.listed == ENFORCE_YES));
+	add_kernel(object, listed, checked != NULL ? &checked->check : NULL);
 	json = cJSON_PrintUnformatted(object);
 	cJSON_Delete(object);
 	return json;

@@ -173,56 +173,6 @@ enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
 }
 
 static void
-merge_answer(uint8_t *answer, int has)
-{
-	if (has > 0)
-		*answer = ENFORCE_YES;
-	else if (has < 0 && *answer != ENFORCE_YES)
-		*answer = ENFORCE_UNKNOWN;
-}
-
-/* The names that may be in use: the one that is, or both before the first apply. */
-static void
-check_class(struct enforce *enforce, enum set_class class, unsigned int family,
-    const uint8_t *key, uint8_t *answer)
-{
-	unsigned int shape, name;
-
-	*answer = ENFORCE_NO;
-	for (shape = 0; shape < SHAPE_END; shape++) {
-		unsigned int set = set_of(class, (enum set_shape)shape, family);
-		const struct turn *turn = &enforce->sets[set];
-
-		for (name = 0; name < 2; name++) {
-			if (enforce->turns_sure && (!turn->present || turn->turn != name))
-				continue;
-			merge_answer(answer, readback_has(enforce->kernel,
-			    set_info(set)->names[name], key, set_info(set)->key_size));
-		}
-	}
-}
-
-int
-enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
-    struct enforce_error *err)
-{
-	unsigned int family = addr->family == ADDR_V4 ? FAMILY_V4 : FAMILY_V6;
-	struct table_state state;
-	int error;
-
-	memset(check, 0, sizeof(*check));
-	error = readback_table(enforce->kernel, &state);
-	if (error != 0 || !state.exists)
-		return error == 0 ? 0 : enforce_fail(err, error, "asking for the table", NULL);
-	check_class(enforce, CLASS_LISTED, family, addr->bytes, &check->listed);
-	check_class(enforce, CLASS_PROTECT, family, addr->bytes, &check->protect);
-	check->allow = ENFORCE_NO;
-	merge_answer(&check->allow, readback_has(enforce->kernel,
-	    fixture_name(FIXTURE_ALLOW4 + family), addr->bytes, addr_bits(addr->family) / 8));
-	return 0;
-}
-
-static void
 stat_sets(const struct enforce *enforce, struct enforce_stat *stat)
 {
 	unsigned int set;

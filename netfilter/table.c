@@ -34,6 +34,7 @@
 #define FIRST_BURST	1000u
 #define SAMPLE_RATE	100u
 #define SAMPLE_BURST	5u
+#define SAMPLE_COMMENT	"a sample for the sensor to look at"
 
 static const struct {
 	const char *name;
@@ -272,7 +273,8 @@ listed_rules(struct batch *batch, const struct rule_plan *plan, const char *chai
 			rule_top_in_set(&rule, remote, TOP_BITS4, top);
 		rule_in_set(&rule, remote, nets);
 		rule_goto(&rule, way->hit);
-		rule_end(&rule, NULL);
+		rule_end(&rule, top != NULL ? "a hash of first bits spares most packets the prefixes" :
+		    NULL);
 	}
 }
 
@@ -291,12 +293,12 @@ base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
 	rule_begin(&rule, batch, chain);
 	rule_top_in_set(&rule, (struct rule_address){ way->side, FAMILY_V6 }, TOP_BITS6, top6);
 	rule_goto(&rule, way->top6);
-	rule_end(&rule, NULL);
+	rule_end(&rule, "most packets of IPv6 end here, by one look into a hash");
 }
 
 static void
 log_rule(struct batch *batch, const struct rule_plan *plan, const char *chain, uint64_t rate,
-    uint32_t burst, const char *prefix)
+    uint32_t burst, const char *prefix, const char *comment)
 {
 	struct rule rule;
 
@@ -305,7 +307,7 @@ log_rule(struct batch *batch, const struct rule_plan *plan, const char *chain, u
 	rule_begin(&rule, batch, chain);
 	rule_limit(&rule, rate, burst);
 	rule_log(&rule, prefix, plan->nflog_group);
-	rule_end(&rule, NULL);
+	rule_end(&rule, comment);
 }
 
 static void
@@ -319,7 +321,7 @@ account_rules(struct batch *batch, const struct direction *way, const enum set_f
 		rule_begin(&rule, batch, chain);
 		rule_update(&rule, (struct rule_address){ way->side, family },
 		    fixture_name(seen[family]));
-		rule_end(&rule, NULL);
+		rule_end(&rule, "counted to its remote, exactly");
 	}
 }
 
@@ -336,7 +338,7 @@ overflow_rules(struct batch *batch, const struct direction *way, const enum set_
 		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
 		    fixture_name(seen[family]));
 		rule_count(&rule, counter_name(COUNTER_OVERFLOW));
-		rule_end(&rule, NULL);
+		rule_end(&rule, "the set had no room for it");
 	}
 }
 
@@ -372,7 +374,8 @@ first_rules(struct batch *batch, const struct rule_plan *plan, const struct dire
 	struct rule rule;
 
 	flood_rules(batch, plan, way);
-	log_rule(batch, plan, way->first, FIRST_RATE, FIRST_BURST, way->log_first);
+	log_rule(batch, plan, way->first, FIRST_RATE, FIRST_BURST, way->log_first,
+	    "shown to the sensor under a limit of its own, that no flood uses up");
 	account_rules(batch, way, way->seen, way->first);
 	overflow_rules(batch, way, way->seen, way->first);
 	rule_begin(&rule, batch, way->first);
@@ -453,7 +456,7 @@ endpoint_rules(struct batch *batch, const struct direction *way)
 		if (way == &inward)
 			rule_not_opening(&rule);
 		rule_goto(&rule, way->ep);
-		rule_end(&rule, NULL);
+		rule_end(&rule, "the agent's own connection");
 	}
 }
 
@@ -462,7 +465,8 @@ ep_rules(struct batch *batch, const struct rule_plan *plan, const struct directi
 {
 	struct rule rule;
 
-	log_rule(batch, plan, way->ep, SAMPLE_RATE, SAMPLE_BURST, way->log_sample);
+	log_rule(batch, plan, way->ep, SAMPLE_RATE, SAMPLE_BURST, way->log_sample,
+	    SAMPLE_COMMENT);
 	account_rules(batch, way, way->seen_ep, way->ep);
 	overflow_rules(batch, way, way->seen_ep, way->ep);
 	rule_begin(&rule, batch, way->ep);
@@ -489,9 +493,10 @@ hit_rules(struct batch *batch, const struct rule_plan *plan, const struct direct
 		rule_not_in_set(&rule, (struct rule_address){ way->side, family },
 		    fixture_name(way->seen[family]));
 		rule_goto(&rule, way->first);
-		rule_end(&rule, NULL);
+		rule_end(&rule, "not met for an hour");
 	}
-	log_rule(batch, plan, way->hit, SAMPLE_RATE, SAMPLE_BURST, way->log_sample);
+	log_rule(batch, plan, way->hit, SAMPLE_RATE, SAMPLE_BURST, way->log_sample,
+	    SAMPLE_COMMENT);
 	account_rules(batch, way, way->seen, way->hit);
 	rule_begin(&rule, batch, way->hit);
 	rule_goto(&rule, way->judge);
@@ -548,7 +553,7 @@ disarmed_rule(struct batch *batch, const struct rule_plan *plan, const char *cha
 	rule_family_not_in_set(&rule, fixture_name(FIXTURE_ARMED));
 	rule_count(&rule, counter_name(COUNTER_WATCHED));
 	rule_return(&rule);
-	rule_end(&rule, "no \"confirm\" came in time: mode = watch");
+	rule_end(&rule, "not confirmed in time: mode = watch");
 }
 
 static void

@@ -19,8 +19,9 @@ static const char help_text[] =
 
 struct result {
 	const char *address, *state, *entry, *action, *kernel;
+	const char *protect, *allow;	/* NULL: not asked */
+	const char *reason;		/* why agent and kernel disagree; NULL: they do not */
 	char lists[1024];
-	bool disagree;
 };
 
 static void
@@ -46,6 +47,12 @@ print_result(const struct result *result, bool json)
 	if (result->action != NULL)
 		cJSON_AddStringToObject(object, "action", result->action);
 	cJSON_AddStringToObject(object, "kernel", result->kernel);
+	if (result->protect != NULL)
+		cJSON_AddStringToObject(object, "protect", result->protect);
+	if (result->allow != NULL)
+		cJSON_AddStringToObject(object, "allow", result->allow);
+	if (result->reason != NULL)
+		cJSON_AddStringToObject(object, "disagree", result->reason);
 	text = cJSON_PrintUnformatted(object);
 	if (text != NULL)
 		printf("%s\n", text);
@@ -99,14 +106,16 @@ check_agent(const struct client_options *options, const char *address, unsigned 
 		result.kernel = string_of(json, "kernel");
 	cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(json, "lists"))
 		append_name(result.lists, sizeof(result.lists), name->valuestring);
-	result.disagree = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "disagree"));
+	result.protect = string_of(json, "protect");
+	result.allow = string_of(json, "allow");
+	result.reason = string_of(json, "reason");
 	print_result(&result, options->json);
 	if (strcmp(result.state, "listed") == 0)
 		(*listed)++;
-	if (result.disagree) {
+	if (result.reason != NULL) {
 		(*disagree)++;
-		fprintf(stderr, "threatlistctl: %s: agent and kernel disagree: the agent's list says "
-		    "%s, the kernel's sets say %s\n", result.address, result.state, result.kernel);
+		fprintf(stderr, "threatlistctl: %s: agent and kernel disagree: %s\n",
+		    result.address, result.reason);
 	}
 out:
 	cJSON_Delete(json);

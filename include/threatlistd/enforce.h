@@ -150,9 +150,11 @@ enum enforce_answer {
 	ENFORCE_YES,
 };
 struct enforce_check {
-	uint8_t listed;			/* enum enforce_answer: hosts or prefix sets */
-	uint8_t protect;		/* enum enforce_answer */
-	uint8_t allow;			/* enum enforce_answer */
+	/* each enum enforce_answer */
+	uint8_t listed;			/* hosts or prefix sets, and the prefilter before them */
+	uint8_t protect, allow;
+	/* the same by what we put into protect and last read of allow */
+	uint8_t expect_protect, expect_allow;
 };
 int enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_check *check,
     struct enforce_error *err);

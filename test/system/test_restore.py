@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What somebody takes out of the table by hand comes back, fast, and is told; what the agent says is checked."""
 
+import json
 import os
 import signal
 import time
@@ -89,6 +90,72 @@ def test_check_says_when_kernel_and_agent_disagree(lab, agent):
     assert unknown.stdout.split()[-1] == "unknown" and unknown.returncode == 0
     assert until(lambda: holds_host(lab))
     assert until(lambda: agent.check(LISTED)[-1] == "yes")
+
+
+def said(agent, address):
+    """State, kernel's answer, exit code and what is said of a disagreement."""
+    done = agent.ctl("check", address)
+    words = done.stdout.split()
+    told = json.loads(agent.ctl("check", "--json", address).stdout)
+    assert (told["state"], told["kernel"]) == (words[1], words[-1])
+    assert ("disagree" in told) == ("disagree" in done.stderr)
+    return words[1], words[-1], done.returncode, done.stderr.partition("disagree: ")[2].strip()
+
+
+def test_check_asks_the_kernel_and_not_a_copy(lab, agent):
+    """In a panic nothing is put back: what is done behind the agent's back stays, for check to find."""
+    wide, wide6 = "198.51.100.9", "2a00:4500::9"
+    agent.list.write_text(f"{LISTED}\n{LISTED6}\n{PREFIX}\n2a00:4500::/32\n{AGENT_AT_LISTED}\n203.0.113.200\n")
+    agent.start()
+    for address in (LISTED, LISTED6, wide, wide6, "203.0.113.200"):
+        assert said(agent, address) == ("listed", "yes", 0, ""), address
+    assert said(agent, AGENT_AT_LISTED) == ("protected", "yes", 1, "")
+    assert said(agent, "192.0.2.77") == ("clear", "no", 1, "")
+    assert agent.ctl("panic").returncode == 0
+
+    def edit(verb, name, member):
+        lab.nft(verb, "element", *TABLE, name, f"{{ {member} }}")
+
+    gone = "the agent's list has it, the kernel's sets do not"
+    come = "the kernel's sets have it, the agent's list does not"
+    edit("delete", "hosts4", LISTED)
+    assert said(agent, LISTED) == ("listed", "no", 1, gone)
+    edit("delete", "hosts6", LISTED6)
+    assert said(agent, LISTED6) == ("listed", "no", 1, gone)
+    edit("add", "hosts4", "192.0.2.77")
+    assert said(agent, "192.0.2.77") == ("clear", "yes", 1, come)
+    # of a prefix: what stands before it is as good as the prefix itself
+    edit("delete", "top4", "198.51.0.0")
+    assert said(agent, wide) == ("listed", "no", 1, gone)
+    edit("add", "top4", "198.51.0.0")
+    assert said(agent, wide) == ("listed", "yes", 0, "")
+    edit("delete", "nets4_a", PREFIX)
+    assert said(agent, wide) == ("listed", "no", 1, gone)
+    edit("delete", "nets6_a", "2a00:4500::/32")
+    assert said(agent, wide6) == ("listed", "no", 1, gone)
+    edit("add", "nets4_a", "45.0.0.0/8")
+    edit("add", "top4", "45.7.0.0")
+    assert said(agent, "45.7.8.9") == ("clear", "yes", 1, come)
+    edit("delete", "protect4", AGENT_AT_LISTED)
+    assert said(agent, AGENT_AT_LISTED) == (
+        "listed", "yes", 1, "it is never to be cut off, but the kernel's protect sets do not have it")
+    edit("add", "protect4", "203.0.113.200")
+    assert said(agent, "203.0.113.200") == (
+        "protected", "yes", 1, "the kernel's protect sets have it, the agent did not put it there")
+    # exceptions are the admin's: whatever the kernel has is right
+    edit("add", "allow4", "203.0.113.128/25")
+    assert until(lambda: said(agent, "203.0.113.200")[0] == "protected")
+    agent.ctl("resume")
+    # all of it is put back as the agent has it, but for the exception
+    assert until(lambda: said(agent, LISTED) == ("listed", "yes", 0, ""), 5), agent.log()
+    for address in (LISTED6, wide, wide6):
+        assert said(agent, address) == ("listed", "yes", 0, ""), address
+    for address in ("192.0.2.77", "45.7.8.9"):
+        assert said(agent, address) == ("clear", "no", 1, ""), address
+    assert said(agent, AGENT_AT_LISTED) == ("protected", "yes", 1, "")
+    assert said(agent, "203.0.113.200") == ("protected", "yes", 1, "")
+    lab.nft("flush", "set", *TABLE, "allow4")
+    assert until(lambda: said(agent, "203.0.113.200") == ("listed", "yes", 0, ""))
 
 
 def holds_host(lab):

@@ -197,7 +197,7 @@ do_check(struct enforce *enforce, const char *word)
 {
 	static const char *const names[] = { "unknown", "no", "yes" };
 	struct enforce_error err = { "no address" };
-	struct enforce_check check = { 0, 0, 0 };
+	struct enforce_check check = { 0 };
 	struct addr addr;
 	int error = -EINVAL;
 

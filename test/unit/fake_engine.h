@@ -188,6 +188,7 @@ enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_c
 {
 	check->listed = fake.ranges > 0 ? ENFORCE_YES : ENFORCE_NO;
 	check->protect = check->allow = ENFORCE_NO;
+	check->expect_protect = check->expect_allow = ENFORCE_NO;
 	return 0;
 }
 
