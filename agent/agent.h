@@ -134,6 +134,11 @@ void sources_brief_feed(struct sources *sources);
 /* Sends the list in force, if there is one. */
 void sources_send_list(struct sources *sources, struct role *role);
 const struct list *sources_list(const struct sources *sources);
+/*
+ * The union as it would be if every list that a gate holds back were accepted:
+ * a sealed memfd of the caller's, its hash in hash.  -ENODATA: no list was read yet.
+ */
+int sources_candidate(struct sources *sources, uint8_t hash[static LIST_HASH_LEN]);
 size_t sources_count(const struct sources *sources);
 uint64_t sources_generation(const struct sources *sources);
 
@@ -146,6 +151,7 @@ struct source_view {
 	const char *state;		/* "ok", "loading", "failing", "held" */
 	const struct list_source *row;	/* of the list in force; NULL: none yet */
 	const struct list *held;	/* NULL: none */
+	uint64_t held_added, held_removed;	/* ranges, against what is in force */
 	bool unkept;			/* in force, but not on disk: a restart would not have it */
 	int64_t last_good_ms, last_try_ms, next_ms;	/* wall clock, 0: never */
 	uint64_t rejected, lines;
@@ -202,6 +208,7 @@ struct control *control_new(struct agent *agent);	/* NULL: said in the log */
 void control_free(struct control *control);
 void control_answered(struct control *control, const struct msg_answer *answer, int fd);
 void control_checked(struct control *control, const struct msg_checked *checked);
+void control_planned(struct control *control, const struct msg_planned *planned);
 /* kept: 0, or -errno of an order that was done and will not outlive a restart. */
 void control_mode_done(struct control *control, const struct msg_mode_done *done, int kept);
 

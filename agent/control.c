@@ -195,6 +195,28 @@ order(struct client *client, uint8_t what, uint8_t mode, uint32_t confirm_s)
 }
 
 static void
+ask_plan(struct client *client)
+{
+	struct message message = { .type = MSG_PLAN };
+	struct agent *agent = client->control->agent;
+	int fd, rc;
+
+	fd = sources_candidate(agent->sources, message.u.plan.hash);
+	if (fd < 0) {
+		answer(client, 1, "nothing to plan: %s", fd == -ENODATA ?
+		    "no list has been read yet" : strerror(-fd));
+		return;
+	}
+	message.u.plan.token = client->token = ++client->control->next_token;
+	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	rc = role_send(agent->roles[ROLE_ENFORCER], &message, fd);
+	close(fd);
+	if (rc != 0)
+		answer(client, 1, "the enforcer is not running: %s",
+		    role_trouble(agent->roles[ROLE_ENFORCER]));
+}
+
+static void
 refresh(struct client *client)
 {
 	const char *name = client->request.text;
@@ -297,6 +319,9 @@ serve(struct client *client)
 		break;
 	case CONTROL_CONFIRM:
 		confirm(client);
+		break;
+	case CONTROL_PLAN:
+		ask_plan(client);
 		break;
 	default:
 		break;
@@ -458,6 +483,19 @@ control_checked(struct control *control, const struct msg_checked *checked)
 	if (client != NULL)
 		answer_json(client, check_json(control->agent, &checked->addr,
 		    checked->error == 0 ? checked : NULL));
+}
+
+void
+control_planned(struct control *control, const struct msg_planned *planned)
+{
+	struct client *client = by_token(control, planned->token);
+
+	if (client == NULL)
+		return;
+	if (planned->error != 0)
+		answer(client, 1, "not planned: %.200s", planned->reason);
+	else
+		answer_json(client, plan_json(control->agent, &planned->plan));
 }
 
 void

@@ -119,6 +119,7 @@ may_send(enum role_kind kind, uint32_t type)
 	case MSG_APPLIED:
 	case MSG_MODE_DONE:
 	case MSG_CHECKED:
+	case MSG_PLANNED:
 	case MSG_ENFORCER_STATUS:
 	case MSG_EVENT:
 		return kind == ROLE_ENFORCER;
@@ -192,6 +193,9 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_CHECKED:
 		control_checked(agent->control, &message->u.checked);
+		break;
+	case MSG_PLANNED:
+		control_planned(agent->control, &message->u.planned);
 		break;
 	case MSG_ENFORCER_STATUS:
 		status_enforcer(agent->status, &message->u.enforcer);

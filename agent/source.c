@@ -275,6 +275,7 @@ hold(struct source *source, struct list *list, const char *reason)
 
 	list_free(source->held);
 	source->held = list;
+	list_difference(source_list(source), list, &source->held_added, &source->held_removed);
 	snprintf(source->error, sizeof(source->error), "held back: %.220s", reason);
 	if (told)
 		return;

@@ -35,6 +35,7 @@ struct source {
 	uint8_t hash[LIST_HASH_LEN];	/* list_hash of it */
 	struct list *in_force;		/* owned; NULL: none, or resting: ask source_list */
 	struct list *held;		/* owned; NULL: none */
+	uint64_t held_added, held_removed;	/* ranges of it against what is in force */
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
 	int64_t first_failure_ms;		/* wall clock, 0: not failing */

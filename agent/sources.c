@@ -107,34 +107,74 @@ worth_uniting(const struct sources *sources)
 	return !configured;
 }
 
+/* One list of all sources as an image; held: with what gates hold back.  *fd is the caller's. */
+static int
+compile_all(struct sources *sources, bool held, struct list **list, int *fd,
+    struct compile_notes *notes)
+{
+	const struct list *lists[LIST_SOURCES_MAX];
+	struct image image = { NULL, 0 };
+	struct list_error error;
+	int rc;
+	size_t i;
+
+	for (i = 0; i < sources->rows.n; i++) {
+		struct source *source = &sources->rows.all[i];
+
+		lists[i] = held && source->held != NULL ? source->held : source_list(source);
+		if (lists[i] == NULL && source->has_list)
+			return -ENODATA;	/* it cannot be read back just now */
+	}
+	rc = compile_union(lists, sources->rows.n, sources->agent->conf->agent.scope, &image, notes);
+	if (rc == 0) {
+		*fd = memfd_with("threatlistd-list", image.bytes, image.size);
+		rc = *fd < 0 ? *fd : list_open(list, *fd, true, &error);
+		if (rc != 0 && *fd >= 0)
+			close(*fd);
+	}
+	image_free(&image);
+	return rc;
+}
+
+int
+sources_candidate(struct sources *sources, uint8_t hash[static LIST_HASH_LEN])
+{
+	struct compile_notes notes;
+	struct list *list = NULL;
+	bool any = worth_uniting(sources);
+	int fd = -1, rc;
+	size_t i;
+
+	for (i = 0; i < sources->rows.n; i++)
+		any = any || sources->rows.all[i].held != NULL;
+	if (!any)
+		return -ENODATA;
+	rc = compile_all(sources, true, &list, &fd, &notes);
+	for (i = 0; i < sources->rows.n; i++)
+		source_rest(&sources->rows.all[i]);
+	if (rc != 0)
+		return rc;
+	memcpy(hash, list_hash(list), LIST_HASH_LEN);
+	list_free(list);
+	malloc_trim(0);
+	return fd;
+}
+
 /* Unites the sources and hands the result to every role. */
 static void
 unite(struct sources *sources)
 {
-	const struct list *lists[LIST_SOURCES_MAX];
-	struct image image = { NULL, 0 };
 	struct compile_notes notes;
-	struct list_error error;
 	struct list *list = NULL;
 	int64_t begun = loop_now_ms();
 	int fd = -1, rc, i;
 
-	for (i = 0; i < (int)sources->rows.n; i++) {
-		lists[i] = source_list(&sources->rows.all[i]);
-		if (lists[i] == NULL && sources->rows.all[i].has_list)
-			return;		/* the union before stays in force */
-	}
-	rc = compile_union(lists, sources->rows.n, sources->agent->conf->agent.scope, &image, &notes);
-	if (rc == 0) {
-		fd = memfd_with("threatlistd-list", image.bytes, image.size);
-		rc = fd < 0 ? fd : list_open(&list, fd, true, &error);
-	}
-	image_free(&image);
+	rc = compile_all(sources, false, &list, &fd, &notes);
+	if (rc == -ENODATA)
+		return;		/* the union before stays in force */
 	if (rc != 0) {
 		log_error("lists not united error=\"%s\"; the list before stays in force",
 		    strerror(-rc));
-		if (fd >= 0)
-			close(fd);
 		return;
 	}
 	sources->changed = false;
@@ -448,6 +488,8 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	view->left_out = source->discovery != NULL ? source->discovery->left_out : 0;
 	view->note = source->discovery != NULL ? source->discovery->note : "";
 	view->held = source->held;
+	view->held_added = source->held_added;
+	view->held_removed = source->held_removed;
 	view->unkept = source->has_list && !source->on_disk;
 	view->state = source->held != NULL ? "held" : source->first_failure_ms != 0 ? "failing" :
 	    !source->has_list && (source->discovery == NULL || !source->discovery->known) ?

@@ -23,6 +23,9 @@ char *lists_json(const struct agent *agent);
 char *check_json(const struct agent *agent, const struct addr *addr,
     const struct msg_checked *checked);
 
+/* plan.c: contract §1, "plan". */
+char *plan_json(const struct agent *agent, const struct enforce_plan *plan);
+
 const char *mode_text(uint8_t mode);	/* drop, watch, off */
 
 #endif

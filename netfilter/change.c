@@ -53,8 +53,8 @@ is_action_hosts(unsigned int set)
 }
 
 /* The hosts of a table are there even when empty: an admin looks for them. */
-static bool
-is_wanted(unsigned int set, const struct difference *difference)
+bool
+change_wants(unsigned int set, const struct difference *difference)
 {
 	return difference->n > 0 || set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4) ||
 	    set == set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6);
@@ -213,7 +213,7 @@ plan_set(struct change *change, unsigned int set, size_t *budget)
 	const struct difference *difference = &change->target->sets[set];
 	struct edit *edit = &change->edits[set];
 
-	if (!is_wanted(set, difference)) {
+	if (!change_wants(set, difference)) {
 		edit->action = turn->present ? ACTION_REMOVE : ACTION_KEEP;
 	} else if (turn->present && turn->known && difference_none(difference)) {
 		edit->action = ACTION_KEEP;

@@ -29,4 +29,11 @@
 int change_sets(struct enforce *enforce, struct split *target, unsigned int from, unsigned int to,
     struct enforce_error *err);
 
+/* Is this set needed for these members?  Sets of hosts are there even when empty. */
+bool change_wants(unsigned int set, const struct difference *difference);
+
+/* Who is protected now, into the protect sets of split.  0 or -errno. */
+int engine_gather_protect(const struct enforce *enforce, struct split *split,
+    struct enforce_error *err);
+
 #endif

@@ -160,9 +160,9 @@ enforce_free(struct enforce *enforce)
 	free(enforce);
 }
 
-/* Who is protected now, into the protect sets of split. */
-static int
-gather_protect(const struct enforce *enforce, struct split *split, struct enforce_error *err)
+int
+engine_gather_protect(const struct enforce *enforce, struct split *split,
+    struct enforce_error *err)
 {
 	struct protect protect = { .ranges = NULL };
 	struct enforce_error reason = { "" };
@@ -209,7 +209,7 @@ change_once(struct enforce *enforce, const struct list *list, struct enforce_err
 			enforce_fail(err, error, "splitting the list", NULL);
 	}
 	if (error == 0)
-		error = gather_protect(enforce, &split, err);
+		error = engine_gather_protect(enforce, &split, err);
 	if (error == 0)
 		error = list != NULL ? change_sets(enforce, &split, 0, SET_TURNS, err) :
 		    change_sets(enforce, &split, set_of(CLASS_PROTECT, SHAPE_HOSTS, 0),

@@ -195,10 +195,10 @@ addresses(const char *name, unsigned int family, const char *comment)
 }
 
 void
-set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size)
+set_create_as(struct batch *batch, unsigned int set, const char *name, uint32_t size)
 {
 	const struct set_info *info = set_info(set);
-	struct spec spec = addresses(info->names[turn],
+	struct spec spec = addresses(name,
 	    info->key_size == 4 ? FAMILY_V4 : FAMILY_V6, info->comment);
 
 	if (info->ranges)
@@ -208,6 +208,12 @@ set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t si
 	if (set_counts(set))
 		spec.flags |= NFT_SET_EXPR;
 	create(batch, &spec);
+}
+
+void
+set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size)
+{
+	set_create_as(batch, set, set_info(set)->names[turn], size);
 }
 
 static void

@@ -110,6 +110,8 @@ uint32_t set_size_for(size_t n);
 
 /* size is ignored for interval sets. */
 void set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size);
+/* The same under a name that is none of its two. */
+void set_create_as(struct batch *batch, unsigned int set, const char *name, uint32_t size);
 void set_delete(struct batch *batch, const char *name);
 
 #endif

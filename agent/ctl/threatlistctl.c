@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "accept", ctl_accept, "Put a list in force that a gate holds back" },
 	{ "enforce", ctl_enforce, "Change the mode: drop or watch; --confirm S: on trial" },
 	{ "confirm", ctl_confirm, "Keep what \"enforce drop --confirm\" began" },
+	{ "plan", ctl_plan, "What would change, and would the kernel take it; changes nothing" },
 	{ "panic", ctl_panic, "Lift every drop at once, until resume" },
 	{ "resume", ctl_resume, "End a panic or a purge" },
 	{ "purge", ctl_purge, "Delete the table, until resume" },

@@ -283,6 +283,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_CHECK:
 		take_check(enforcer, &message->u.check);
 		break;
+	case MSG_PLAN:
+		lists_plan(enforcer, &message->u.plan, *fd);
+		break;
 	case MSG_ENDPOINT:
 		take_endpoint(enforcer, &message->u.endpoint);
 		break;

@@ -96,6 +96,8 @@ void enforcer_event(struct enforcer *enforcer, const struct event *event);
 
 /* lists.c: which list is in force. */
 void lists_take(struct enforcer *enforcer, const struct msg_list *message, int fd);
+/* What the list would change if it were taken. */
+void lists_plan(struct enforcer *enforcer, const struct msg_plan *plan, int fd);
 /* Puts the list of now in the kernel, unless that is against an order.  0 or -errno. */
 int lists_apply(struct enforcer *enforcer, struct enforce_error *err);
 /* Tells the parent how it went. */

@@ -63,7 +63,7 @@ scope_holds(enum list_scope scope, const struct list *list, struct list_hit *wro
 
 /* The image, if it is what the message says and the config allows.  0 or -errno. */
 static int
-open_list(struct enforcer *enforcer, const struct msg_list *message, int fd, struct list **list,
+open_list(struct enforcer *enforcer, const uint8_t *hash, int fd, struct list **list,
     struct list_error *err)
 {
 	char text[RANGE_TEXT_MAX];
@@ -73,7 +73,7 @@ open_list(struct enforcer *enforcer, const struct msg_list *message, int fd, str
 	error = list_open(list, fd, true, err);
 	if (error != 0)
 		return error;
-	if (memcmp(list_hash(*list), message->hash, LIST_HASH_LEN) != 0) {
+	if (memcmp(list_hash(*list), hash, LIST_HASH_LEN) != 0) {
 		snprintf(err->text, sizeof(err->text), "the list is not the one announced");
 		error = -EBADMSG;
 	} else if (!scope_holds(enforcer->conf->agent.scope, *list, &wrong)) {
@@ -169,7 +169,7 @@ lists_take(struct enforcer *enforcer, const struct msg_list *message, int fd)
 	if (enforcer->forget_before == NULL)
 		enforcer->forget_before = loop_timer_new(enforcer->loop, forget_before, enforcer);
 	error = enforcer->forget_before == NULL ? -ENOMEM :
-	    open_list(enforcer, message, fd, &new.list, &list_err);
+	    open_list(enforcer, message->hash, fd, &new.list, &list_err);
 	if (error != 0) {
 		struct message answer = { .type = MSG_APPLIED };
 
@@ -196,6 +196,30 @@ lists_take(struct enforcer *enforcer, const struct msg_list *message, int fd)
 	enforcer->now = new;
 	enforcer->in_force = false;
 	lists_apply(enforcer, &err);
+}
+
+void
+lists_plan(struct enforcer *enforcer, const struct msg_plan *plan, int fd)
+{
+	struct message message = { .type = MSG_PLANNED };
+	struct msg_planned *planned = &message.u.planned;
+	struct enforce_error err = { "" };
+	struct list_error list_err = { "" };
+	struct list *list = NULL;
+
+	planned->token = plan->token;
+	planned->error = open_list(enforcer, plan->hash, fd, &list, &list_err);
+	if (planned->error != 0)
+		snprintf(err.text, sizeof(err.text), "the list is refused: %.250s", list_err.text);
+	else
+		planned->error = enforcer_engine(enforcer, &err);
+	if (planned->error == 0)
+		planned->error = enforce_plan(enforcer->enforce, list, &planned->plan, &err);
+	list_free(list);
+	if (planned->error != 0)
+		snprintf(planned->reason, sizeof(planned->reason), "%.250s", err.text);
+	malloc_trim(0);
+	enforcer_send(enforcer, &message);
 }
 
 static bool

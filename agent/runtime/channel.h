@@ -46,11 +46,13 @@ enum message_type {
 	/* parent to enforcer */
 	MSG_MODE,		/* struct msg_mode: watch, drop, off, panic, resume, purge */
 	MSG_CHECK,		/* struct msg_check */
+	MSG_PLAN,		/* struct msg_plan + fd: sealed image that is not to be put in force */
 	MSG_RECOUNT,		/* send all counts again: the reporter is new */
 	/* enforcer to parent */
 	MSG_APPLIED,		/* struct msg_applied */
 	MSG_MODE_DONE,		/* struct msg_mode_done */
 	MSG_CHECKED,		/* struct msg_checked */
+	MSG_PLANNED,		/* struct msg_planned */
 	MSG_ENFORCER_STATUS,	/* struct msg_enforcer_status */
 
 	/* sensor to parent */
@@ -189,6 +191,19 @@ struct msg_checked {
 	int32_t error;
 };
 
+struct msg_plan {
+	uint64_t token;
+	uint8_t hash[LIST_HASH_LEN];	/* as in msg_list */
+};
+
+struct msg_planned {
+	uint64_t token;
+	struct enforce_plan plan;
+	int32_t error;		/* 0 or -errno: it could not be planned */
+	uint32_t pad;
+	char reason[256];
+};
+
 struct msg_enforcer_status {
 	uint64_t token;
 	uint64_t pss;		/* bytes, sandbox_pss() */
@@ -300,6 +315,8 @@ struct message {
 		struct msg_applied applied;
 		struct msg_check check;
 		struct msg_checked checked;
+		struct msg_plan plan;
+		struct msg_planned planned;
 		struct msg_enforcer_status enforcer;
 		struct msg_sensor_status sensor;
 		struct sighting sighting;

@@ -14,6 +14,7 @@ control_name(uint32_t kind)
 		[CONTROL_ACCEPT] = "accept", [CONTROL_ENFORCE] = "enforce",
 		[CONTROL_PANIC] = "panic", [CONTROL_RESUME] = "resume",
 		[CONTROL_PURGE] = "purge", [CONTROL_CONFIRM] = "confirm",
+		[CONTROL_PLAN] = "plan",
 	};
 
 	return kind > 0 && kind < CONTROL_END ? names[kind] : "unknown";

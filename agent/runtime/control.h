@@ -30,6 +30,7 @@ enum control_kind {
 	CONTROL_RESUME,
 	CONTROL_PURGE,
 	CONTROL_CONFIRM,
+	CONTROL_PLAN,		/* JSON object */
 	CONTROL_END
 };
 

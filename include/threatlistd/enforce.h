@@ -86,6 +86,30 @@ void enforce_free(struct enforce *enforce);
 int enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_error *err);
 
 /*
+ * What enforce_apply would change, counted, and whether the kernel would take
+ * it.  Changes nothing: the kernel validates everything and takes it back.
+ * With ENFORCE_OFF it is judged as for ENFORCE_DROP.
+ */
+#define ENFORCE_SETS_MAX	32
+struct enforce_plan_set {
+	char name[16];
+	uint64_t members, added, removed;
+	uint8_t known;			/* 0: it is made anew, as its members now are not known */
+	uint8_t pad[7];
+};
+struct enforce_plan {
+	uint8_t table;			/* there is one now */
+	uint8_t pad[3];
+	uint32_t nsets;
+	struct enforce_plan_set sets[ENFORCE_SETS_MAX];
+	int32_t refused;		/* 0, or -errno of the kernel */
+	uint32_t pad2;
+	char reason[256];		/* of the refusal */
+};
+int enforce_plan(struct enforce *enforce, const struct list *list, struct enforce_plan *plan,
+    struct enforce_error *err);
+
+/*
  * Changes the mode in one small transaction.  ENFORCE_OFF removes the table;
  * after a way back from it, enforce_apply makes a new one.
  */
@@ -206,7 +230,6 @@ struct enforce_set_stat {
 	char name[16];
 	uint64_t entries;		/* of the list sets, as we loaded them */
 };
-#define ENFORCE_SETS_MAX	32
 struct enforce_stat {
 	bool table;			/* there is one */
 	bool dormant;

@@ -193,6 +193,17 @@ enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_c
 }
 
 int
+enforce_plan(struct enforce *enforce, const struct list *list, struct enforce_plan *plan,
+    struct enforce_error *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	plan->table = fake.stat.table;
+	plan->nsets = 1;
+	plan->sets[0].members = list_nranges4(list);
+	return 0;
+}
+
+int
 enforce_read_seen(struct enforce *enforce, enforce_seen_fn *each, void *arg,
     struct enforce_error *err)
 {
