@@ -169,6 +169,8 @@ settle_turns(struct change *change)
 
 		if (!enforce->turns_sure || (turn->present && !there[turn->turn])) {
 			turn->known = false;
+			if (set_is_top(set))
+				enforce->top[set - SET_TOP(0)] = TOP_UNKNOWN;
 			turn->present = there[0] || there[1];
 			turn->turn = there[0] ? 0 : 1;
 			if (there[0] && there[1]) {
@@ -206,6 +208,18 @@ can_edit(const struct turn *turn, unsigned int set, const struct difference *dif
 	return true;
 }
 
+/* Is it known what the set holds, and will the rules ask it for the same? */
+static bool
+is_editable(const struct change *change, unsigned int set)
+{
+	const struct turn *turn = &change->enforce->sets[set];
+
+	if (!turn->present || !turn->known)
+		return false;
+	return !set_is_top(set) ||
+	    change->enforce->top[set - SET_TOP(0)] == change->target->top[set - SET_TOP(0)];
+}
+
 static int
 plan_set(struct change *change, unsigned int set, size_t *budget)
 {
@@ -215,9 +229,9 @@ plan_set(struct change *change, unsigned int set, size_t *budget)
 
 	if (!change_wants(set, difference)) {
 		edit->action = turn->present ? ACTION_REMOVE : ACTION_KEEP;
-	} else if (turn->present && turn->known && difference_none(difference)) {
+	} else if (is_editable(change, set) && difference_none(difference)) {
 		edit->action = ACTION_KEEP;
-	} else if (turn->present && turn->known && can_edit(turn, set, difference, budget)) {
+	} else if (is_editable(change, set) && can_edit(turn, set, difference, budget)) {
 		edit->action = ACTION_EDIT;
 	} else {
 		edit->action = ACTION_MAKE;
@@ -351,6 +365,8 @@ put_rules(struct change *change)
 			plan.set[set] = set_info(set)->names[edit->turn];
 		else if (edit->action == ACTION_REMOVE)
 			plan.set[set] = NULL;
+		if (set_is_top(set))
+			plan.top[set - SET_TOP(0)] = change->target->top[set - SET_TOP(0)];
 	}
 	table_rules(&change->batch, &plan);
 }
@@ -359,10 +375,11 @@ put_rules(struct change *change)
 static void
 take_over(struct change *change)
 {
+	struct enforce *enforce = change->enforce;
 	unsigned int set;
 
 	for (set = 0; set < SET_TURNS; set++) {
-		struct turn *turn = &change->enforce->sets[set];
+		struct turn *turn = &enforce->sets[set];
 		struct edit *edit = &change->edits[set];
 
 		if (!edit->switched)
@@ -375,6 +392,8 @@ take_over(struct change *change)
 		} else if (edit->action == ACTION_REMOVE) {
 			turn->present = false;
 		}
+		if (set_is_top(set))
+			enforce->top[set - SET_TOP(0)] = change->target->top[set - SET_TOP(0)];
 		turn->known = false;
 	}
 }

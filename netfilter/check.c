@@ -62,14 +62,19 @@ ask_class(const struct question *question, enum set_class class)
 static enum enforce_answer
 ask_top(const struct question *question)
 {
+	const struct enforce *enforce = question->enforce;
 	unsigned int set = SET_TOP(question->family);
-	size_t bytes = (question->family == FAMILY_V4 ? TOP_BITS4 : TOP_BITS6) / 8;
+	enum top_scope scope = enforce->top[question->family];
 	uint8_t first[KEY_MAX] = { 0 };
+	unsigned int bits;
 
-	/* which of an earlier run's sets the rules refer to is not known yet */
-	if (!question->enforce->turns_sure || !question->enforce->sets[set].present)
+	/* which of an earlier run's sets the rules refer to, and how, is not known yet */
+	if (scope == TOP_UNKNOWN || !enforce->turns_sure || !enforce->sets[set].present)
 		return ENFORCE_YES;
-	memcpy(first, question->key, bytes);
+	bits = top_bits(question->family, scope);
+	memcpy(first, question->key, (bits + 7) / 8);
+	if (bits % 8 != 0)
+		first[bits / 8] &= (uint8_t)(0xff << (8 - bits % 8));
 	return ask_set(question, set, first);
 }
 
@@ -82,7 +87,9 @@ ask_listed(const struct question *question)
 
 	hosts = ask_set(question, set_of(CLASS_LISTED, SHAPE_HOSTS, family), question->key);
 	nets = ask_set(question, set_of(CLASS_LISTED, SHAPE_NETS, family), question->key);
-	return family == FAMILY_V4 ? either(hosts, both(nets, top)) : both(either(hosts, nets), top);
+	if (question->enforce->top[family] == TOP_NETS)
+		return either(hosts, both(nets, top));
+	return both(either(hosts, nets), top);
 }
 
 /* The engine's own copy of the members. */

@@ -26,6 +26,7 @@ engine_forget(struct enforce *enforce)
 		turn->turn = 0;
 		turn->size = 0;
 	}
+	enforce->top[FAMILY_V4] = enforce->top[FAMILY_V6] = TOP_UNKNOWN;
 	enforce->table = enforce->fixtures = enforce->turns_sure = enforce->rules = false;
 	enforce->handle = 0;
 }
@@ -71,6 +72,7 @@ engine_plan(const struct enforce *enforce, struct rule_plan *plan)
 
 		plan->set[set] = turn->present ? set_info(set)->names[turn->turn] : NULL;
 	}
+	memcpy(plan->top, enforce->top, sizeof(plan->top));
 }
 
 /*

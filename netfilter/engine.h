@@ -46,6 +46,7 @@ struct enforce {
 	uint64_t rules_mark;	/* readback_rules of them */
 	uint32_t generation;	/* after our last change */
 	struct turn sets[SET_TURNS];
+	enum top_scope top[FAMILY_END];	/* of the prefilters in use */
 	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
 	struct endpoints endpoints;	/* as announced */
 };

@@ -233,6 +233,8 @@ rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bit
 	uint8_t mask[KEY_MAX] = { 0 };
 
 	memset(mask, 0xff, bits / 8);
+	if (bits % 8 != 0)
+		mask[bits / 8] = (uint8_t)(0xff << (8 - bits % 8));
 	put_address(rule, address);
 	put_mask(rule, mask, headers[address.family].size);
 	put_lookup(rule, set, false);

@@ -28,7 +28,7 @@
 #define HASH_BUCKETS_MIN	2048u
 
 static const struct set_info sets[SET_TURNS] = {
-	{ { "hosts4", "hosts4_b" }, 4, false, "listed IPv4 hosts, whatever the action" },
+	{ { "hosts4", "hosts4_b" }, 4, false, "listed IPv4 hosts, whatever the action; asked when top4 says so" },
 	{ { "hosts6", "hosts6_b" }, 16, false, "listed IPv6 hosts, asked when top6 says so" },
 	{ { "nets4_a", "nets4_b" }, 4, true, "listed IPv4 prefixes, asked when top4 says so" },
 	{ { "nets6_a", "nets6_b" }, 16, true, "listed IPv6 prefixes, asked when top6 says so" },
@@ -50,7 +50,7 @@ static const struct set_info sets[SET_TURNS] = {
 	    "never cut off: loopback, link-local, [enforce] admin" },
 	{ { "protectnet6_a", "protectnet6_b" }, 16, true,
 	    "never cut off: loopback, link-local, [enforce] admin" },
-	{ { "top4", "top4_b" }, 4, false, "first 16 bits of all listed IPv4 prefixes" },
+	{ { "top4", "top4_b" }, 4, false, "leading bits of all listed IPv4 addresses (20), or of the prefixes alone (16)" },
 	{ { "top6", "top6_b" }, 16, false, "first 32 bits of all listed IPv6 addresses" },
 	{ { "wide_in4_a", "wide_in4_b" }, 4, true,
 	    "wide listed prefixes: packets of all their new remotes over a limit" },

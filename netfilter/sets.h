@@ -60,6 +60,12 @@ set_protects(unsigned int set)
 	return set >= set_of(CLASS_PROTECT, SHAPE_HOSTS, 0) && set < SET_TOP(0);
 }
 
+static inline bool
+set_is_top(unsigned int set)
+{
+	return set >= SET_TOP(0) && set < SET_TOP(FAMILY_END);
+}
+
 /* Has each member a limit and, for what is over it, a counter? */
 static inline bool
 set_counts(unsigned int set)
@@ -79,15 +85,27 @@ const struct set_info *set_info(unsigned int set);
 bool set_by_name(const char *name, unsigned int *set, unsigned int *turn);
 
 /*
- * Leading bits that the prefilter looks at.  IPv6's stands before the hosts as
- * well: listed ones are in few networks, and most packets are then done with
- * one lookup in a small hash.  IPv4 hosts are in a quarter of all /16s: there
- * it would answer for prefixes alone.
+ * The prefilter holds leading bits.  Listed addresses are close to each other:
+ * 250,000 of real lists are in one of twenty /20s.  So it stands before the
+ * hosts as well, and most packets are done with one lookup in a hash much
+ * smaller than theirs.  Where IPv4 hosts have no neighbours, or prefixes are
+ * wide, that would be as large as the list: with more members than half of it
+ * and TOP_FEW it is one of prefixes alone, of fewer bits, behind the hosts.
  */
-#define TOP_BITS4	16u
-#define TOP_BITS6	32u
-/* More than so many, and prefixes are looked up without a prefilter. */
-#define TOP_MAX		65536u
+enum top_scope {
+	TOP_UNKNOWN,		/* of another run, not to be relied on */
+	TOP_NETS,		/* of prefixes alone, asked behind the hosts */
+	TOP_ALL			/* of everything listed, asked first */
+};
+#define TOP_FEW		4096u
+/* More than so many, and everything is looked up without a prefilter. */
+#define TOP_MAX		131072u
+
+static inline unsigned int
+top_bits(unsigned int family, enum top_scope scope)
+{
+	return family == FAMILY_V6 ? 32 : scope == TOP_ALL ? 20 : 16;
+}
 
 /*
  * The sets that are made once and left alone: seen_…, allow…, the endpoints that

@@ -23,6 +23,7 @@ struct view {
 	size_t n;
 	uint64_t small;			/* ranges up to this size become hosts */
 	unsigned int wide;		/* ranges of so many bits are counted by themselves */
+	enum top_scope top;
 	uint64_t next_top;		/* leading bits that the prefilter has not yet */
 	bool top_full;			/* there would be too many of them */
 };
@@ -196,13 +197,44 @@ add_wide(struct view *view, const struct span *span)
 	return error;
 }
 
+/* How far to shift an address, IPv6: its upper half, for the bits of the prefilter. */
+static unsigned int
+top_shift(unsigned int family, enum top_scope scope)
+{
+	return (family == FAMILY_V4 ? 32 : 64) - top_bits(family, scope);
+}
+
+/* Is a prefilter of everything small enough beside the list itself? */
+static enum top_scope
+choose_top(const struct view *view)
+{
+	const unsigned int shift = top_shift(FAMILY_V4, TOP_ALL);
+	uint64_t first, last, next = 0, sum = 0;
+	struct span span;
+	size_t i;
+
+	if (view->family == FAMILY_V6)
+		return TOP_ALL;
+	for (i = 0; i < view->n; i++) {
+		span_at(view, i, &span);
+		first = span.first.lo >> shift;
+		last = span.last.lo >> shift;
+		if (first < next)
+			first = next;
+		if (last >= first)
+			sum += last - first + 1;
+		next = last + 1;
+	}
+	return sum <= TOP_MAX && sum <= view->n / 2 + TOP_FEW ? TOP_ALL : TOP_NETS;
+}
+
 /* What the family's prefilter must know of listed addresses behind it. */
 static int
 add_top(struct view *view, const struct span *span)
 {
 	struct difference *top = &view->split->sets[SET_TOP(view->family)];
 	bool v4 = view->family == FAMILY_V4;
-	unsigned int shift = v4 ? 32 - TOP_BITS4 : 64 - TOP_BITS6;
+	unsigned int shift = top_shift(view->family, view->top);
 	uint64_t value = (v4 ? span->first.lo : span->first.hi) >> shift;
 	uint64_t last = (v4 ? span->last.lo : span->last.hi) >> shift;
 	int error = 0;
@@ -230,7 +262,7 @@ add_hosts(struct view *view, enum set_class class, const struct span *span)
 	uint8_t key[KEY_MAX];
 	int error = 0;
 
-	if (class == CLASS_LISTED && view->family == FAMILY_V6)
+	if (class == CLASS_LISTED && view->top == TOP_ALL)
 		error = add_top(view, span);
 	if (error != 0)
 		return error;
@@ -352,6 +384,7 @@ split_list(struct split *split, const struct list *list)
 		view.n = view.family == FAMILY_V4 ? list_nranges4(list) : list_nranges6(list);
 		view.small = choose_small(&view);
 		view.wide = choose_wide(&view);
+		view.top = split->top[view.family] = choose_top(&view);
 		view.next_top = 0;
 		view.top_full = false;
 		error = split_family(&view);

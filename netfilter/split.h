@@ -19,6 +19,7 @@
 /* The difference to what the sets hold, which the caller puts into old before. */
 struct split {
 	struct difference sets[SET_TURNS];
+	enum top_scope top[FAMILY_END];
 };
 
 void split_init(struct split *split);

@@ -44,11 +44,13 @@ static const struct {
 	{ "prerouting", NF_INET_PRE_ROUTING, "whatever comes in: is its source listed?" },
 	{ "output", NF_INET_LOCAL_OUT, "whatever this host sends: is its destination listed?" },
 	{ "forward", NF_INET_FORWARD, "containers and guests: is the destination listed?" },
+	{ "in_top4", -1, "from an IPv4 network with listed addresses: is the source listed?" },
 	{ "in_top6", -1, "from an IPv6 network with listed addresses: is the source listed?" },
 	{ "in_hit", -1, "from a listed address" },
 	{ "in_first", -1, "the same for the first time, or there was no room to remember it" },
 	{ "in_ep", -1, "from what the agent itself talks to, never cut off" },
 	{ "in_judge", -1, "from a listed address, accounted for: exceptions, then the verdict" },
+	{ "out_top4", -1, "to an IPv4 network with listed addresses: is the destination listed?" },
 	{ "out_top6", -1, "to an IPv6 network with listed addresses: is the destination listed?" },
 	{ "out_hit", -1, "to a listed address" },
 	{ "out_first", -1, "the same for the first time, or there was no room to remember it" },
@@ -74,7 +76,7 @@ struct direction {
 	enum rule_side side;
 	unsigned int way;		/* of SET_WIDE */
 	enum set_fixture seen[FAMILY_END], seen_ep[FAMILY_END];
-	const char *top6, *hit, *first, *ep, *judge;	/* chains */
+	const char *top[FAMILY_END], *hit, *first, *ep, *judge;	/* chains */
 	const char *log_first, *log_sample;	/* prefixes */
 };
 
@@ -82,7 +84,7 @@ static const struct direction inward = {
 	.side = SIDE_SOURCE, .way = 0,
 	.seen = { FIXTURE_SEEN_IN4, FIXTURE_SEEN_IN6 },
 	.seen_ep = { FIXTURE_SEEN_EP_IN4, FIXTURE_SEEN_EP_IN6 },
-	.top6 = "in_top6", .hit = "in_hit", .first = "in_first", .ep = "in_ep",
+	.top = { "in_top4", "in_top6" }, .hit = "in_hit", .first = "in_first", .ep = "in_ep",
 	.judge = "in_judge",
 	.log_first = "tl in first", .log_sample = "tl in",
 };
@@ -91,7 +93,7 @@ static const struct direction outward = {
 	.side = SIDE_DESTINATION, .way = 1,
 	.seen = { FIXTURE_SEEN_OUT4, FIXTURE_SEEN_OUT6 },
 	.seen_ep = { FIXTURE_SEEN_EP_OUT4, FIXTURE_SEEN_EP_OUT6 },
-	.top6 = "out_top6", .hit = "out_hit", .first = "out_first", .ep = "out_ep",
+	.top = { "out_top4", "out_top6" }, .hit = "out_hit", .first = "out_first", .ep = "out_ep",
 	.judge = "out_judge",
 	.log_first = "tl out first", .log_sample = "tl out",
 };
@@ -251,6 +253,13 @@ flush_chain(struct batch *batch, const char *name)
 	batch_end(batch, nlh);
 }
 
+/* The prefilter to ask before the hosts, or behind them for the prefixes; NULL: not there. */
+static const char *
+top_set(const struct rule_plan *plan, unsigned int family, enum top_scope scope)
+{
+	return plan->top[family] == scope ? plan->set[SET_TOP(family)] : NULL;
+}
+
 /* Hosts first, then prefixes; top is the prefilter of the prefixes, NULL: none. */
 static void
 listed_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
@@ -270,7 +279,7 @@ listed_rules(struct batch *batch, const struct rule_plan *plan, const char *chai
 	if (nets != NULL) {
 		rule_begin(&rule, batch, chain);
 		if (top != NULL)
-			rule_top_in_set(&rule, remote, TOP_BITS4, top);
+			rule_top_in_set(&rule, remote, top_bits(family, plan->top[family]), top);
 		rule_in_set(&rule, remote, nets);
 		rule_goto(&rule, way->hit);
 		rule_end(&rule, top != NULL ? "a hash of first bits spares most packets the prefixes" :
@@ -282,18 +291,23 @@ static void
 base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
     const struct direction *way)
 {
-	const char *top6 = plan->set[SET_TOP(FAMILY_V6)];
+	unsigned int family;
 	struct rule rule;
 
-	listed_rules(batch, plan, chain, way, FAMILY_V4, plan->set[SET_TOP(FAMILY_V4)]);
-	if (top6 == NULL) {
-		listed_rules(batch, plan, chain, way, FAMILY_V6, NULL);
-		return;
+	for (family = 0; family < FAMILY_END; family++) {
+		const char *top = top_set(plan, family, TOP_ALL);
+
+		if (top == NULL) {
+			listed_rules(batch, plan, chain, way, family,
+			    top_set(plan, family, TOP_NETS));
+			continue;
+		}
+		rule_begin(&rule, batch, chain);
+		rule_top_in_set(&rule, (struct rule_address){ way->side, family },
+		    top_bits(family, TOP_ALL), top);
+		rule_goto(&rule, way->top[family]);
+		rule_end(&rule, "most packets end here, by one look into a hash");
 	}
-	rule_begin(&rule, batch, chain);
-	rule_top_in_set(&rule, (struct rule_address){ way->side, FAMILY_V6 }, TOP_BITS6, top6);
-	rule_goto(&rule, way->top6);
-	rule_end(&rule, "most packets of IPv6 end here, by one look into a hash");
 }
 
 static void
@@ -522,8 +536,12 @@ judge_rules(struct batch *batch, const struct rule_plan *plan, const struct dire
 static void
 direction_rules(struct batch *batch, const struct rule_plan *plan, const struct direction *way)
 {
-	if (plan->set[SET_TOP(FAMILY_V6)] != NULL)
-		listed_rules(batch, plan, way->top6, way, FAMILY_V6, NULL);
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		if (top_set(plan, family, TOP_ALL) != NULL)
+			listed_rules(batch, plan, way->top[family], way, family, NULL);
+	}
 	hit_rules(batch, plan, way);
 	first_rules(batch, plan, way);
 	ep_rules(batch, plan, way);

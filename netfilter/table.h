@@ -16,6 +16,7 @@ struct rule_plan {
 	bool log;
 	uint16_t nflog_group;
 	const char *set[SET_TURNS];	/* name to look up, NULL: no such set */
+	enum top_scope top[FAMILY_END];	/* TOP_UNKNOWN: the prefilter is not asked */
 };
 
 /* Named counters: they outlive the rules that count into them. */

@@ -11,7 +11,7 @@ import re
 
 import pytest
 
-from test_kernel import LISTED4, TABLE, Engine, Net, assert_holds, element_range, entry_range, table
+from test_kernel import LISTED4, TABLE, Engine, Net, assert_holds, element_range, entry_range, prefilter, table
 
 SOAK = bool(os.environ.get("SOAK"))
 EVER = 99       # every transaction from then on
@@ -90,18 +90,19 @@ def listed(entries):
 def found(net):
     """What the rules find: the sets that they refer to."""
     chains = dict(re.findall(r"chain (\w+) {(.*?)\n\t}", net.nft("-t", "list", "table", *TABLE).stdout, re.S))
-    used, sets = set(re.findall(r"@(\w+)", chains["prerouting"] + chains["in_top6"])), table(net)
-    assert set(re.findall(r"@(\w+)", chains["output"] + chains["out_top6"])) == used
+    used, sets = set(re.findall(r"@(\w+)", chains["prerouting"] + chains["in_top4"] + chains["in_top6"])), table(net)
+    assert set(re.findall(r"@(\w+)", chains["output"] + chains["out_top4"] + chains["out_top6"])) == used
     held = {name: [element_range(e) for e in sets[name]] for name in used}
     tops = {(n, first) for n, ranges in held.items() if n.startswith("top") for first, _ in ranges}
     result = set()
+    layout = {version: prefilter(net, version) for version in (4, 6)}
     for name, ranges in held.items():
         if name.startswith("top"):
             continue
+        bits, first = layout[6 if "6" in name else 4]
         for one in addresses(ranges):
-            bits = 96 if "6" in name else 16
             behind = any(top == one >> bits << bits for n, top in tops if n.startswith(f"top{'6' if '6' in name else '4'}"))
-            if behind or name.startswith("hosts4"):
+            if behind or (name.startswith("hosts") and not first):
                 result.add(one)
     return result
 

@@ -88,6 +88,12 @@ def moving(step):
     return [(AS_HOST, AS_PREFIX)[step % 2]]
 
 
+def loneliness(step):
+    """Hosts close to each other, and far: the prefilter is one of everything, and of prefixes alone."""
+    lonely = [f"{40 + (i >> 12)}.{i >> 4 & 255}.{(i & 15) << 4}.1" for i in range(13000)]
+    return [AS_HOST, AS_PREFIX][step // 2 % 2:][:1] + (lonely if step % 2 else hosts(0, 100))
+
+
 @pytest.fixture(scope="module")
 def net():
     net = Net()
@@ -149,7 +155,8 @@ def packets_of(net, change, updates, tmp_path):
 
 @pytest.mark.skipif(ASAN, reason="how fast changes follow is the plain build's")
 @pytest.mark.parametrize("kind, updates", [
-    (churn, UPDATES), (replacement, UPDATES), (reshaping, UPDATES), (growth, UPDATES), (moving, SWITCHES),
+    (churn, UPDATES), (replacement, UPDATES), (reshaping, UPDATES), (growth, UPDATES), (loneliness, UPDATES),
+    (moving, SWITCHES),
 ], ids=lambda value: getattr(value, "__name__", ""))
 def test_nothing_gets_past(net, tmp_path, kind, updates):
     engine = Engine(net)

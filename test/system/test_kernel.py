@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import time
@@ -201,17 +202,29 @@ def entry_range(entry):
     return int(network[0]), int(network[-1])
 
 
+def prefilter(net, version):
+    """(how many bits of an address it leaves out, whether it is asked before the hosts)"""
+    if version == 6:
+        return 96, True
+    rule = re.search(r"ip saddr & (\S+) (?:== )?@top4\S* (goto in_top4)?",
+                     net.nft("list", "chain", *TABLE, "prerouting").stdout)
+    if rule is None:
+        return 16, False
+    mask = int(ipaddress.ip_address(rule.group(1)))
+    return (mask & -mask).bit_length() - 1, rule.group(2) is not None
+
+
 def in_force(net, version, sets=None):
     """What the listed sets of a family hold, and that all behind the prefilter is found through it."""
     sets = sets or table(net)
     hosts = [element_range(e) for name in (f"hosts{version}", f"hosts{version}_b") for e in sets.get(name, [])]
     nets = [element_range(e) for name in (f"nets{version}_a", f"nets{version}_b") for e in sets.get(name, [])]
     tops = {element_range(e)[0] for name in (f"top{version}", f"top{version}_b") for e in sets.get(name, [])}
-    shift = 16 if version == 4 else 96
-    behind = nets if version == 4 else nets + hosts
-    for first, last in behind:
-        for top in range(first >> shift, (last >> shift) + 1):
-            assert top << shift in tops, f"hidden by the prefilter: {ipaddress.ip_address(first)}"
+    shift, first = prefilter(net, version)
+    behind = nets + (hosts if first else [])
+    for start, end in behind:
+        for top in range(start >> shift, (end >> shift) + 1):
+            assert top << shift in tops, f"hidden by the prefilter: {ipaddress.ip_address(start)}"
     assert len(tops) == len({t for f, l in behind for t in range(f >> shift, (l >> shift) + 1)})
     return merged(hosts + nets)
 

@@ -33,7 +33,7 @@ def holds(lab):
         return any(lab.in_set(name, element) for name in names)
 
     return one_of(("hosts4", "hosts4_b"), LISTED) and one_of(("hosts6", "hosts6_b"), LISTED6) and \
-        one_of(("nets4_a", "nets4_b"), "198.51.100.9") and one_of(("top4", "top4_b"), "198.51.0.0") and \
+        one_of(("nets4_a", "nets4_b"), "198.51.100.9") and one_of(("top4", "top4_b"), "198.51.96.0") and \
         one_of(("protectnet4_a", "protectnet4_b"), "127.0.0.1")
 
 

@@ -105,9 +105,33 @@ small_ranges_become_hosts(void **state)
 	assert_members(&split, set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V6),
 	    "2001:db8:: 2001:db8::1");
 	assert_members(&split, set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V6), "2001:db8:1::/48");
-	assert_members(&split, SET_TOP(FAMILY_V4), "203.0.0.0");
+	assert_int_equal(split.top[FAMILY_V4], TOP_ALL);
+	assert_members(&split, SET_TOP(FAMILY_V4), "192.0.0.0 198.51.96.0 203.0.112.0");
 	assert_members(&split, SET_TOP(FAMILY_V6), "2001:db8::");
 	split_fini(&split);
+}
+
+/* Hosts far from each other would make the prefilter as large as their hash. */
+static void
+lonely_hosts_have_no_prefilter(void **state)
+{
+	const unsigned int n = 3 * TOP_FEW;
+	char *text = malloc((n + 2) * LINE_ROOM);
+	struct source source = { text, LIST_DROP };
+	struct split split;
+	size_t used = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		used += (size_t)snprintf(text + used, LINE_ROOM, "%u.%u.%u.1\n", 11 + (i >> 12),
+		    i >> 4 & 255, (i & 15) << 4);
+	snprintf(text + used, LINE_ROOM, "203.0.112.0/22\n");
+	split_text(&split, &source, 1);
+	assert_int_equal(split.top[FAMILY_V4], TOP_NETS);
+	assert_members(&split, SET_TOP(FAMILY_V4), "203.0.0.0");
+	assert_int_equal(split.sets[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)].n, n);
+	split_fini(&split);
+	free(text);
 }
 
 /* A host with an action of its own inside a prefix does not cut the prefix in pieces. */
@@ -185,12 +209,12 @@ found(const struct split *split, uint32_t addr)
 {
 	uint8_t key[4] = { (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
 	    (uint8_t)addr };
-	uint8_t top[4] = { key[0], key[1], 0, 0 };
-
+	const uint8_t top[4] = { key[0], key[1], key[2] & 0xf0, 0 };
 	const struct difference *sets = split->sets;
 
-	return keys_contain(&sets[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)].come, key) ||
-	    (keys_contain(&sets[SET_TOP(FAMILY_V4)].come, top) &&
+	assert_int_equal(split->top[FAMILY_V4], TOP_ALL);
+	return keys_contain(&sets[SET_TOP(FAMILY_V4)].come, top) &&
+	    (keys_contain(&sets[set_of(CLASS_LISTED, SHAPE_HOSTS, FAMILY_V4)].come, key) ||
 	    keys_contain(&sets[set_of(CLASS_LISTED, SHAPE_NETS, FAMILY_V4)].come, key));
 }
 
@@ -337,6 +361,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_ranges_become_hosts),
+		cmocka_unit_test(lonely_hosts_have_no_prefilter),
 		cmocka_unit_test(actions_follow_the_shape),
 		cmocka_unit_test(ends_of_the_address_space),
 		cmocka_unit_test(protected_ranges_may_overlap),
