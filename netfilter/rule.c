@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <endian.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -230,13 +231,13 @@ void
 rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,
     const char *set)
 {
-	uint8_t mask[KEY_MAX] = { 0 };
+	const uint32_t mask = htobe32(UINT32_MAX << (32 - bits));
 
-	memset(mask, 0xff, bits / 8);
-	if (bits % 8 != 0)
-		mask[bits / 8] = (uint8_t)(0xff << (8 - bits % 8));
-	put_address(rule, address);
-	put_mask(rule, mask, headers[address.family].size);
+	put_family(rule, address.family);
+	put_payload(rule, NFT_PAYLOAD_NETWORK_HEADER,
+	    headers[address.family].offset[address.side], sizeof(mask), NFT_REG_1);
+	if (bits < 32)
+		put_mask(rule, (const uint8_t *)&mask, sizeof(mask));
 	put_lookup(rule, set, false);
 }
 

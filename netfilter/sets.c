@@ -15,10 +15,20 @@
 #include "sets.h"
 
 /* nft's own numbers for what a key is (datatype.h of nftables). */
+#define KEY_TYPE_INTEGER	4u
 #define KEY_TYPE_IP4		7u
 #define KEY_TYPE_IP6		8u
 #define KEY_TYPE_PORT		13u
 #define KEY_TYPE_BITS		6u	/* of each part of a concatenation */
+/* And for what it is the type of: expression.h and proto.h, as typeof(@nh,64,32) is kept. */
+#define TYPEOF_PAYLOAD		7u
+#define TYPEOF_PAYLOAD_DESC	0u	/* attributes: no protocol, a field of none, */
+#define TYPEOF_PAYLOAD_TYPE	1u
+#define TYPEOF_PAYLOAD_BASE	2u	/* in the network header, */
+#define TYPEOF_PAYLOAD_OFFSET	3u	/* bits */
+#define TYPEOF_PAYLOAD_LEN	4u
+#define TYPEOF_NETWORK_HEADER	2u
+#define TYPEOF_SOURCE6		64u	/* where an IPv6 source begins: RFC 8200 §3 */
 #define BYTEORDER_MIXED		0u	/* of a concatenation: its parts know */
 #define BYTEORDER_BIG		2u	/* else nft prints addresses the wrong way round */
 
@@ -51,7 +61,7 @@ static const struct set_info sets[SET_TURNS] = {
 	{ { "protectnet6_a", "protectnet6_b" }, 16, true,
 	    "never cut off: loopback, link-local, [enforce] admin" },
 	{ { "top4", "top4_b" }, 4, false, "leading bits of all listed IPv4 addresses (20), or of the prefixes alone (16)" },
-	{ { "top6", "top6_b" }, 16, false, "first 32 bits of all listed IPv6 addresses" },
+	{ { "top6", "top6_b" }, 4, false, "first 32 bits of all listed IPv6 addresses" },
 	{ { "wide_in4_a", "wide_in4_b" }, 4, true,
 	    "wide listed prefixes: packets of all their new remotes over a limit" },
 	{ { "wide_in6_a", "wide_in6_b" }, 16, true,
@@ -113,8 +123,27 @@ struct spec {
 	uint32_t key_type, key_size, byteorder;
 	uint32_t flags, size;
 	uint64_t timeout_ms;
+	bool leading;			/* 32 bits of an IPv6 address */
 	const char *comment;
 };
+
+/* Without it nft can neither print the members nor read back what it printed. */
+static void
+put_typeof_leading(struct nftnl_udata_buf *userdata)
+{
+	struct nftnl_udata *of, *data;
+
+	of = nftnl_udata_nest_start(userdata, NFTNL_UDATA_SET_KEY_TYPEOF);
+	nftnl_udata_put_u32(userdata, NFTNL_UDATA_SET_TYPEOF_EXPR, TYPEOF_PAYLOAD);
+	data = nftnl_udata_nest_start(userdata, NFTNL_UDATA_SET_TYPEOF_DATA);
+	nftnl_udata_put_u32(userdata, TYPEOF_PAYLOAD_DESC, 0);
+	nftnl_udata_put_u32(userdata, TYPEOF_PAYLOAD_TYPE, 0);
+	nftnl_udata_put_u32(userdata, TYPEOF_PAYLOAD_BASE, TYPEOF_NETWORK_HEADER);
+	nftnl_udata_put_u32(userdata, TYPEOF_PAYLOAD_OFFSET, TYPEOF_SOURCE6);
+	nftnl_udata_put_u32(userdata, TYPEOF_PAYLOAD_LEN, 32);
+	nftnl_udata_nest_end(userdata, data);
+	nftnl_udata_nest_end(userdata, of);
+}
 
 /*
  * What every member of the set does with a packet that it matches: up to the
@@ -169,6 +198,8 @@ create(struct batch *batch, const struct spec *spec)
 	if (spec->timeout_ms != 0)
 		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, spec->timeout_ms);
 	nftnl_udata_put_u32(userdata, NFTNL_UDATA_SET_KEYBYTEORDER, spec->byteorder);
+	if (spec->leading)
+		put_typeof_leading(userdata);
 	nftnl_udata_put_strz(userdata, NFTNL_UDATA_SET_COMMENT, spec->comment);
 	nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(userdata),
 	    nftnl_udata_buf_len(userdata));
@@ -201,6 +232,10 @@ set_create_as(struct batch *batch, unsigned int set, const char *name, uint32_t 
 	struct spec spec = addresses(name,
 	    info->key_size == 4 ? FAMILY_V4 : FAMILY_V6, info->comment);
 
+	if (set == SET_TOP(FAMILY_V6)) {
+		spec.key_type = KEY_TYPE_INTEGER;
+		spec.leading = true;
+	}
 	if (info->ranges)
 		spec.flags = NFT_SET_INTERVAL;
 	else

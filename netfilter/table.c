@@ -306,7 +306,8 @@ base_rules(struct batch *batch, const struct rule_plan *plan, const char *chain,
 		rule_top_in_set(&rule, (struct rule_address){ way->side, family },
 		    top_bits(family, TOP_ALL), top);
 		rule_goto(&rule, way->top[family]);
-		rule_end(&rule, "most packets end here, by one look into a hash");
+		rule_end(&rule, family == FAMILY_V4 ? "first 20 bits of the address: most packets end here" :
+		    "first 32 bits of the address: most packets end here");
 	}
 }
 

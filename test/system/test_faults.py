@@ -90,8 +90,8 @@ def listed(entries):
 def found(net):
     """What the rules find: the sets that they refer to."""
     chains = dict(re.findall(r"chain (\w+) {(.*?)\n\t}", net.nft("-t", "list", "table", *TABLE).stdout, re.S))
-    used, sets = set(re.findall(r"@(\w+)", chains["prerouting"] + chains["in_top4"] + chains["in_top6"])), table(net)
-    assert set(re.findall(r"@(\w+)", chains["output"] + chains["out_top4"] + chains["out_top6"])) == used
+    used, sets = set(re.findall(r"@(\w+)\b(?!,)", chains["prerouting"] + chains["in_top4"] + chains["in_top6"])), table(net)
+    assert set(re.findall(r"@(\w+)\b(?!,)", chains["output"] + chains["out_top4"] + chains["out_top6"])) == used
     held = {name: [element_range(e) for e in sets[name]] for name in used}
     tops = {(n, first) for n, ranges in held.items() if n.startswith("top") for first, _ in ranges}
     result = set()
