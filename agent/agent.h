@@ -30,6 +30,7 @@ struct sources;
 struct control;
 struct events;
 struct endpoints;
+struct keys;
 struct status;
 
 struct agent {
@@ -40,6 +41,7 @@ struct agent {
 	struct state state;		/* durable: mode, panic, purge */
 	struct host_facts facts;
 	bool ready, stopping;
+	bool said_environment;		/* of AWS, in the log */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];
@@ -48,6 +50,7 @@ struct agent {
 	struct sources *sources;
 	struct events *events;
 	struct endpoints *endpoints;
+	struct keys *keys;
 	struct status *status;
 	struct control *control;
 };

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws/call.h"
+#include "keys.h"
 #include "lock.h"
 #include "roles.h"
 #include "runtime/hostid.h"
@@ -87,6 +89,25 @@ agent_set_facts(struct agent *agent, const struct host_facts *facts)
 		role_send(agent->roles[i], &message, -1);
 }
 
+/* What of the environment has a say in calls of AWS: once, if there will be any. */
+static void
+say_environment(struct agent *agent)
+{
+	const struct conf *conf = agent->conf;
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; i < conf->nsources; i++)
+		wanted = wanted || conf->sources[i].type == SOURCE_S3 ||
+		    conf->sources[i].type == SOURCE_GUARDDUTY;
+	for (i = 0; i < conf->nsinks; i++)
+		wanted = wanted || conf->sinks[i].type == SINK_SECURITYHUB ||
+		    conf->sinks[i].type == SINK_EVENTBRIDGE || conf->sinks[i].type == SINK_SNS;
+	if (wanted && !agent->said_environment)
+		aws_environment_log();
+	agent->said_environment = agent->said_environment || wanted;
+}
+
 /* Directories must not move under a running agent: locks and sockets are in them. */
 static bool
 same_dirs(const struct conf *a, const struct conf *b)
@@ -124,6 +145,7 @@ reload(struct agent *agent)
 		return;
 	}
 	conf_free(old);
+	say_environment(agent);
 	endpoints_configure(agent->endpoints);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_restart(agent->roles[i]);
@@ -220,9 +242,10 @@ start(struct agent *agent)
 	agent->events = events_new(agent);
 	agent->sources = sources_new(agent);
 	agent->endpoints = endpoints_new(agent);
+	agent->keys = keys_new();
 	agent->status = status_new(agent);
 	if (agent->recount == NULL || agent->events == NULL || agent->sources == NULL ||
-	    agent->endpoints == NULL || agent->status == NULL)
+	    agent->endpoints == NULL || agent->keys == NULL || agent->status == NULL)
 		return -ENOMEM;
 	endpoints_configure(agent->endpoints);
 	for (i = 0; i < ROLE_END; i++) {
@@ -248,6 +271,7 @@ run(struct agent *agent)
 	rc = start(agent);
 	if (rc != 0)
 		goto out;
+	say_environment(agent);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
 	sources_unite(agent->sources);
@@ -267,6 +291,7 @@ out:
 	sources_free(agent->sources);
 	status_free(agent->status);
 	endpoints_free(agent->endpoints);
+	keys_free(agent->keys);
 	events_free(agent->events);
 	for (i = 0; i < ROLE_END; i++)
 		role_free(agent->roles[i]);

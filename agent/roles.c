@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "keys.h"
 #include "roles.h"
 #include "threatlistd/log.h"
 
@@ -114,6 +115,7 @@ may_send(enum role_kind kind, uint32_t type)
 	case MSG_DISCOVERED:
 		return kind == ROLE_FEED;
 	case MSG_ENDPOINT:
+	case MSG_KEYS:
 		return kind == ROLE_FEED || kind == ROLE_REPORTER;
 	case MSG_ENDPOINT_DONE:
 	case MSG_APPLIED:
@@ -154,6 +156,27 @@ pass_event(struct agent *agent, const struct event *from)
 }
 
 static void
+keep_keys(struct role *role, const struct msg_keys *given)
+{
+	if (!keys_keep(role->agent->keys, role->kind == ROLE_FEED, given, loop_wall_ms()))
+		log_warn("keys not kept role=%s reason=\"they last longer than keys of AWS do\"",
+		    names[role->kind]);
+}
+
+static void
+hand_keys(struct role *role)
+{
+	const struct msg_keys *keys = keys_for(role->agent->keys, role->kind == ROLE_FEED);
+	struct message message = { .type = MSG_KEYS };
+
+	if (keys == NULL)
+		return;
+	message.u.keys = *keys;
+	role_send(role, &message, -1);
+	explicit_bzero(&message, sizeof(message));
+}
+
+static void
 on_message(const struct message *message, int *fd, void *arg)
 {
 	struct role *role = arg;
@@ -177,6 +200,9 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_HOST_FOUND:
 		agent_set_facts(agent, &message->u.facts);
+		break;
+	case MSG_KEYS:
+		keep_keys(role, &message->u.keys);
 		break;
 	case MSG_ENDPOINT:
 		endpoints_announced(agent->endpoints, role->kind, &message->u.endpoint);
@@ -317,16 +343,19 @@ brief(struct role *role)
 		endpoints_send_all(agent->endpoints);
 		break;
 	case ROLE_REPORTER:
+		hand_keys(role);
 		events_send_all(agent->events);
 		ask_recount(agent);
 		break;
 	default:
 		break;
 	}
-	if (role->kind == ROLE_FEED)
+	if (role->kind == ROLE_FEED) {
+		hand_keys(role);
 		sources_brief_feed(agent->sources);
-	else
+	} else {
 		sources_send_list(agent->sources, role);
+	}
 }
 
 int

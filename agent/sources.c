@@ -30,6 +30,7 @@ struct sources {
 	int list_fd;			/* its memfd, -1: none */
 	uint64_t generation;
 	bool changed;			/* a source's image changed since the last union */
+	bool introduced;		/* a feed was told to say where AWS is */
 	int64_t facts_ms;		/* when the host's facts are to be asked for again */
 };
 
@@ -365,6 +366,10 @@ ask_for(struct sources *sources, uint32_t index)
 	fetch->source = index;
 	fetch->conf = source->conf_index;
 	fetch->ask_facts = loop_now_ms() >= sources->facts_ms;
+	if (source->conf->type == SOURCE_S3 || source->conf->type == SOURCE_GUARDDUTY) {
+		fetch->introduce = !sources->introduced;
+		sources->introduced = true;
+	}
 	if (source->discovery != NULL) {
 		fetch->discover = 1;
 		discovery_begin(source->discovery);

@@ -94,6 +94,22 @@ aws_environment_log(void)
 	aws_environment_list(log_variable, NULL);
 }
 
+void
+aws_seed(struct aws *aws, const struct msg_keys *keys)
+{
+	pthread_mutex_lock(&aws->lock);
+	credentials_seed(aws->credentials, keys);
+	pthread_mutex_unlock(&aws->lock);
+}
+
+void
+aws_on_keys(struct aws *aws, credentials_taken_fn *taken, void *arg)
+{
+	pthread_mutex_lock(&aws->lock);
+	credentials_on_taken(aws->credentials, taken, arg);
+	pthread_mutex_unlock(&aws->lock);
+}
+
 /* The lock is held. */
 static int
 find_site(struct aws *aws, char *reason)

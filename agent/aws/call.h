@@ -32,8 +32,13 @@ struct aws *aws_new(const struct aws_transport *own, const struct aws_wishes *wi
     const char *sysfs);
 void aws_free(struct aws *aws);
 
-/* One log line for each variable of the environment that has a say; for a role's start. */
+/* One log line for each variable of the environment that has a say: once, when the agent starts. */
 void aws_environment_log(void);
+
+/* Of struct credentials: what another process was handed out, and who wants to know of new ones. */
+void aws_seed(struct aws *aws, const struct msg_keys *keys);
+/* taken is called in the thread whose call needed them, and must not call back. */
+void aws_on_keys(struct aws *aws, credentials_taken_fn *taken, void *arg);
 
 /* Region and partition, for ARNs.  0, or -errno and why (asked again after a minute). */
 int aws_site(struct aws *aws, struct aws_site *site, char reason[static IMDS_REASON_MAX]);

@@ -16,6 +16,14 @@
 #define REJECT_PAUSE_MS	INT64_C(5000)
 #define SAY_AGAIN_MS	(15 * MINUTE_MS)
 
+/* What one round of asking gave. */
+struct found {
+	struct aws_keys keys;
+	enum credentials_origin origin;
+	char role[CREDENTIALS_ROLE_MAX];
+	bool seeded;			/* nobody was asked */
+};
+
 struct credentials {
 	struct aws_transport transport;
 	struct imds *imds;		/* borrowed; NULL: not asked */
@@ -26,14 +34,14 @@ struct credentials {
 	int error;			/* of the last asking */
 	char trouble[CREDENTIALS_REASON_MAX];
 	struct log_limit said;
+	struct found *seed;		/* of another process; NULL: none, or no longer needed */
+	credentials_taken_fn *taken;	/* NULL: nobody wants to know */
+	void *taken_arg;
 };
 
-/* What one round of asking gave. */
-struct found {
-	struct aws_keys keys;
-	enum credentials_origin origin;
-	char role[CREDENTIALS_ROLE_MAX];
-};
+_Static_assert(KEYS_ID_MAX == AWS_KEY_ID_MAX && KEYS_SECRET_MAX == AWS_SECRET_MAX &&
+    KEYS_TOKEN_MAX == AWS_TOKEN_MAX && KEYS_ROLE_MAX == CREDENTIALS_ROLE_MAX,
+    "keys fit into their message");
 
 struct credentials *
 credentials_new(const struct aws_transport *transport, struct imds *imds)
@@ -47,13 +55,50 @@ credentials_new(const struct aws_transport *transport, struct imds *imds)
 	return credentials;
 }
 
+static void
+drop_seed(struct credentials *credentials)
+{
+	if (credentials->seed != NULL)
+		aws_keys_wipe(&credentials->seed->keys);
+	free(credentials->seed);
+	credentials->seed = NULL;
+}
+
 void
 credentials_free(struct credentials *credentials)
 {
 	if (credentials == NULL)
 		return;
+	drop_seed(credentials);
 	aws_keys_wipe(&credentials->keys);
 	free(credentials);
+}
+
+void
+credentials_seed(struct credentials *credentials, const struct msg_keys *keys)
+{
+	struct found *seed = calloc(1, sizeof(*seed));
+
+	drop_seed(credentials);
+	if (seed == NULL)
+		return;
+	credentials->seed = seed;
+	seed->seeded = true;
+	seed->origin = keys->origin == KEYS_CONTAINER ? CREDENTIALS_CONTAINER :
+	    CREDENTIALS_INSTANCE;
+	seed->keys.expires_ms = keys->expires_ms;
+	if (!credentials_set_id(&seed->keys, keys->id) ||
+	    !credentials_set_secret(&seed->keys, keys->secret) ||
+	    !credentials_set_token(&seed->keys, keys->token) || (keys->role[0] != '\0' &&
+	    !imds_take(seed->role, sizeof(seed->role), keys->role, strlen(keys->role))))
+		drop_seed(credentials);
+}
+
+void
+credentials_on_taken(struct credentials *credentials, credentials_taken_fn *taken, void *arg)
+{
+	credentials->taken = taken;
+	credentials->taken_arg = arg;
 }
 
 int
@@ -67,10 +112,28 @@ credentials_wrong(char *reason, int error, const char *fmt, ...)
 	return error;
 }
 
+/* Those who hand keys out for a while. */
+static int
+ask_remote(struct credentials *credentials, struct found *found, char *reason)
+{
+	int error;
+
+	found->origin = CREDENTIALS_CONTAINER;
+	error = credentials_container(&credentials->transport, &found->keys, reason);
+	if (error != -ENOENT)
+		return error;
+	if (credentials->imds == NULL)
+		return credentials_wrong(reason, -ENOENT, "no credentials: none in the "
+		    "environment, no shared file, no container endpoint, not on EC2");
+	found->origin = CREDENTIALS_INSTANCE;
+	return credentials_instance(credentials->imds, &found->keys, found->role, reason);
+}
+
 /* The first that is configured decides. */
 static int
-ask_in_order(struct credentials *credentials, struct found *found, char *reason)
+ask_in_order(struct credentials *credentials, struct found *found, int64_t now, char *reason)
 {
+	const struct found *seed = credentials->seed;
 	int error;
 
 	found->origin = CREDENTIALS_ENVIRONMENT;
@@ -81,15 +144,11 @@ ask_in_order(struct credentials *credentials, struct found *found, char *reason)
 	error = credentials_file(&found->keys, reason);
 	if (error != -ENOENT)
 		return error;
-	found->origin = CREDENTIALS_CONTAINER;
-	error = credentials_container(&credentials->transport, &found->keys, reason);
-	if (error != -ENOENT)
-		return error;
-	if (credentials->imds == NULL)
-		return credentials_wrong(reason, -ENOENT, "no credentials: none in the "
-		    "environment, no shared file, no container endpoint, not on EC2");
-	found->origin = CREDENTIALS_INSTANCE;
-	return credentials_instance(credentials->imds, &found->keys, found->role, reason);
+	if (seed != NULL && seed->keys.expires_ms - EARLY_MS > now) {
+		*found = *seed;
+		return 0;
+	}
+	return ask_remote(credentials, found, reason);
 }
 
 static int64_t
@@ -105,22 +164,73 @@ next_time(const struct credentials *credentials, int64_t now)
 	return due > now ? due : now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
 }
 
+/* Whoever keeps them for the other processes. */
 static void
-take(struct credentials *credentials, const struct found *found, int64_t now)
+tell(const struct credentials *credentials)
 {
-	bool known = strcmp(credentials->keys.id, found->keys.id) == 0;
+	struct msg_keys keys = {
+		.expires_ms = credentials->keys.expires_ms,
+		.origin = credentials->origin == CREDENTIALS_CONTAINER ? KEYS_CONTAINER :
+		    KEYS_INSTANCE,
+	};
 
-	/* overwrites the old ones */
+	memcpy(keys.id, credentials->keys.id, sizeof(keys.id));
+	memcpy(keys.secret, credentials->keys.secret, sizeof(keys.secret));
+	memcpy(keys.token, credentials->keys.token, sizeof(keys.token));
+	memcpy(keys.role, credentials->role, sizeof(keys.role));
+	credentials->taken(&keys, credentials->taken_arg);
+	explicit_bzero(&keys, sizeof(keys));
+}
+
+/* Puts them in the place of the old ones.  True: they are others. */
+static bool
+put(struct credentials *credentials, const struct found *found)
+{
+	bool known = strcmp(credentials->keys.id, found->keys.id) == 0 || found->seeded ||
+	    (credentials->seed != NULL && strcmp(credentials->seed->keys.id, found->keys.id) == 0);
+
 	credentials->keys = found->keys;
 	credentials->origin = found->origin;
 	memcpy(credentials->role, found->role, sizeof(credentials->role));
+	drop_seed(credentials);
+	return !known;
+}
+
+static void
+take(struct credentials *credentials, const struct found *found, int64_t now)
+{
+	bool others = put(credentials, found);
+
 	credentials->trouble[0] = '\0';
 	credentials->error = 0;
 	credentials->next_ms = next_time(credentials, now);
-	if (!known)
-		log_info("aws credentials from=%s%s%s key=%s",
-		    credentials_origin_text(found->origin), found->role[0] != '\0' ? " role=" : "",
-		    found->role, found->keys.id);
+	/* AWS may refuse what nobody was asked for: then somebody is, at once */
+	if (found->seeded)
+		credentials->asked_ms = 0;
+	if (!others)
+		return;
+	log_info("aws credentials from=%s%s%s key=%s", credentials_origin_text(found->origin),
+	    found->role[0] != '\0' ? " role=" : "", found->role, found->keys.id);
+	if (credentials->taken != NULL && found->origin >= CREDENTIALS_CONTAINER)
+		tell(credentials);
+}
+
+/* The last ones stay, also those of another process. */
+static void
+do_without(struct credentials *credentials, enum credentials_origin failed, int error,
+    const char *reason, int64_t now)
+{
+	unsigned int skipped;
+
+	if (credentials->origin == CREDENTIALS_NONE && credentials->seed != NULL &&
+	    failed >= CREDENTIALS_CONTAINER)
+		put(credentials, credentials->seed);
+	credentials->error = error;
+	memcpy(credentials->trouble, reason, sizeof(credentials->trouble));
+	credentials->next_ms = now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
+	if (log_allowed(&credentials->said, now, SAY_AGAIN_MS, &skipped))
+		log_warn("no credentials for aws kept=%s error=\"%s\"",
+		    credentials->origin != CREDENTIALS_NONE ? "yes" : "no", reason);
 }
 
 static void
@@ -128,20 +238,14 @@ ask(struct credentials *credentials, int64_t now)
 {
 	struct found *found = calloc(1, sizeof(*found));
 	char reason[CREDENTIALS_REASON_MAX] = "out of memory";
-	unsigned int skipped;
-	int error = found != NULL ? ask_in_order(credentials, found, reason) : -ENOMEM;
+	int error = found != NULL ? ask_in_order(credentials, found, now, reason) : -ENOMEM;
 
 	credentials->asked_ms = now;
-	if (error == 0) {
+	if (error == 0)
 		take(credentials, found, now);
-	} else {
-		credentials->error = error;
-		memcpy(credentials->trouble, reason, sizeof(credentials->trouble));
-		credentials->next_ms = now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
-		if (log_allowed(&credentials->said, now, SAY_AGAIN_MS, &skipped))
-			log_warn("no credentials for aws kept=%s error=\"%s\"",
-			    credentials->origin != CREDENTIALS_NONE ? "yes" : "no", reason);
-	}
+	else
+		do_without(credentials, found != NULL ? found->origin : CREDENTIALS_NONE, error,
+		    reason, now);
 	if (found != NULL)
 		aws_keys_wipe(&found->keys);
 	free(found);

@@ -15,6 +15,7 @@
 #include "aws/imds.h"
 #include "aws/keys.h"
 #include "aws/transport.h"
+#include "runtime/channel.h"
 
 #define CREDENTIALS_REASON_MAX	IMDS_REASON_MAX
 #define CREDENTIALS_ROLE_MAX	65	/* a role's name has at most 64 bytes */
@@ -32,6 +33,17 @@ struct credentials;
 /* imds is borrowed; NULL: this host is not to be asked (see imds_is_wanted). */
 struct credentials *credentials_new(const struct aws_transport *transport, struct imds *imds);
 void credentials_free(struct credentials *credentials);
+
+/*
+ * Keys that another process of the agent was handed out, for when environment and
+ * file give none: used instead of asking while they are fresh, and where nobody
+ * answers even after that.  What cannot be keys is not taken.
+ */
+void credentials_seed(struct credentials *credentials, const struct msg_keys *keys);
+
+/* Calls taken whenever container endpoint or instance role gave keys that are new here. */
+typedef void credentials_taken_fn(const struct msg_keys *keys, void *arg);
+void credentials_on_taken(struct credentials *credentials, credentials_taken_fn *taken, void *arg);
 
 /*
  * The keys to sign with now, valid until the next call of any of these.  0, or

@@ -185,7 +185,10 @@ aws_site_find(struct aws_site *site, const struct aws_wishes *wishes, struct imd
 	memset(site, 0, sizeof(*site));
 	reason[0] = '\0';
 	error = find_region(site, wishes->region, imds, &asked, reason);
-	if (error != 0)
+	if (error != 0 && asked && wishes->known_region != NULL &&
+	    aws_region_is_valid(wishes->known_region))
+		memcpy(site->region, wishes->known_region, strlen(wishes->known_region) + 1);
+	else if (error != 0)
 		return error;
 	if (ca_file != NULL && strlen(ca_file) >= sizeof(site->ca_file))
 		return wrong(reason, "the name of the CA file is longer than %d bytes",
@@ -196,7 +199,7 @@ aws_site_find(struct aws_site *site, const struct aws_wishes *wishes, struct imd
 	snprintf(site->partition, sizeof(site->partition), "%s", partition->name);
 	snprintf(site->suffix, sizeof(site->suffix), "%s", partition->suffix);
 	snprintf(site->dual_suffix, sizeof(site->dual_suffix), "%s", partition->dual_suffix);
-	if (asked)
+	if (asked && error == 0)
 		ask_partition(site, imds);
 	site->fips = wishes->fips || is_true("AWS_USE_FIPS_ENDPOINT");
 	site->dualstack = wishes->dualstack || is_true("AWS_USE_DUALSTACK_ENDPOINT");

@@ -31,6 +31,7 @@ enum aws_service {
 /* What the config says; NULL and false where it says nothing. */
 struct aws_wishes {
 	const char *region;
+	const char *known_region;	/* as IMDS said before, for when it does not answer; NULL */
 	const char *ca_file;
 	const char *proxy;	/* "env", "none" or a URL; NULL: env */
 	bool fips, dualstack;
@@ -57,7 +58,8 @@ struct aws_endpoint {
 };
 
 /*
- * Region: config, AWS_REGION, AWS_DEFAULT_REGION, then IMDS (imds may be NULL).
+ * Region: config, AWS_REGION, AWS_DEFAULT_REGION, then IMDS (imds may be NULL), or what
+ * it said before.
  * 0, or -errno and why.
  */
 int aws_site_find(struct aws_site *site, const struct aws_wishes *wishes, struct imds *imds,

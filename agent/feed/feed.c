@@ -24,6 +24,7 @@
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
+#include "runtime/post.h"
 #include "runtime/sandbox.h"
 #include "threatlistd/log.h"
 
@@ -43,15 +44,18 @@ struct feed {
 	struct loop *loop;
 	struct channel *channel;
 	struct announcer *announcer;
+	struct post *post;
+	struct msg_keys keys;		/* of another process; origin 0: none */
 	struct conf *conf;
 	struct http *http;
 	struct aws_transport via;
 	struct aws_wishes wishes;	/* borrow from conf */
 	struct aws *aws;		/* NULL until a source at AWS is asked */
 	char account[FACT_MAX];		/* empty: unknown */
+	char region[FACT_MAX];		/* as IMDS said before; empty: unknown */
 	struct msg_fetch asked[LIST_SOURCES_MAX];
 	size_t nasked;
-	bool ask_facts, going, done;
+	bool ask_facts, introduce, going, done;
 	int code;			/* of the exit */
 };
 
@@ -361,7 +365,6 @@ say_site(struct aws *aws)
 	struct aws_identity identity;
 	struct aws_site site;
 
-	aws_environment_log();
 	if (aws_site(aws, &site, reason) != 0)
 		log_warn("AWS region not known error=\"%s\"", reason);
 	else
@@ -389,13 +392,20 @@ prepare_aws(struct feed *feed)
 	feed->via = aws_transport_real(feed->http);
 	feed->wishes = (struct aws_wishes){
 		.region = feed->conf->agent.region,
+		.known_region = feed->region[0] != '\0' ? feed->region : NULL,
 		.ca_file = feed->conf->agent.ca_file,
 		.proxy = feed->conf->agent.proxy,
 		.fips = feed->conf->agent.fips,
 		.dualstack = feed->conf->agent.dualstack,
 	};
 	feed->aws = aws_new(&feed->via, &feed->wishes, "/sys");
-	if (feed->aws != NULL && feed->ask_facts)
+	if (feed->aws != NULL) {
+		aws_on_keys(feed->aws, post_keys, feed->post);
+		if (feed->keys.origin != 0)
+			aws_seed(feed->aws, &feed->keys);
+	}
+	explicit_bzero(&feed->keys, sizeof(feed->keys));
+	if (feed->aws != NULL && feed->introduce)
 		say_site(feed->aws);
 }
 
@@ -433,6 +443,8 @@ take_fetch(struct feed *feed, const struct msg_fetch *wanted)
 {
 	if (wanted->ask_facts)
 		feed->ask_facts = true;
+	if (wanted->introduce)
+		feed->introduce = true;
 	if (wanted->source == FETCH_NO_SOURCE)
 		return;
 	if (feed->conf == NULL || wanted->conf >= feed->conf->nsources ||
@@ -463,6 +475,12 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_FACTS:
 		snprintf(feed->account, sizeof(feed->account), "%s", message->u.facts.account);
+		/* only IMDS tells a zone: without one the region is the config's or none */
+		if (message->u.facts.zone[0] != '\0')
+			memcpy(feed->region, message->u.facts.region, sizeof(feed->region));
+		break;
+	case MSG_KEYS:
+		feed->keys = message->u.keys;
 		break;
 	case MSG_FETCH:
 		take_fetch(feed, &message->u.fetch);
@@ -528,16 +546,21 @@ feed_main(void)
 	feed->announcer = announcer_new(feed->loop, feed->channel);
 	if (feed->announcer == NULL)
 		goto out;
+	feed->post = post_new(feed->loop, feed->channel);
+	if (feed->post == NULL)
+		goto out;
 	http_on_connect(feed->http, announcer_tell, feed->announcer);
 	if (loop_run(feed->loop) == 0)
 		code = feed->code;
 out:
 	announcer_free(feed->announcer);
+	aws_free(feed->aws);
+	post_free(feed->post);
 	channel_free(feed->channel);
 	loop_free(feed->loop);
-	aws_free(feed->aws);
 	http_free(feed->http);
 	conf_free(feed->conf);
+	explicit_bzero(&feed->keys, sizeof(feed->keys));
 	free(feed);
 	return code;
 }

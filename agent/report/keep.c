@@ -112,12 +112,11 @@ open_aws(struct keep *keep)
 {
 	const struct conf *conf = keep->conf.conf;
 	const struct aws_wishes wishes = {
-		.region = conf->agent.region, .ca_file = conf->agent.ca_file,
+		.region = conf->agent.region, .known_region = keep->known_region, .ca_file = conf->agent.ca_file,
 		.proxy = conf->agent.proxy, .fips = conf->agent.fips,
 		.dualstack = conf->agent.dualstack,
 	};
 	struct aws_transport own;
-	size_t i;
 
 	keep->aws_http = http_new();
 	if (keep->aws_http == NULL)
@@ -128,13 +127,15 @@ open_aws(struct keep *keep)
 	keep->aws = aws_new(&own, &wishes, "/sys");
 	if (keep->aws == NULL)
 		return -ENOMEM;
-	for (i = 0; i < conf->nsinks; i++) {
-		if (sink_is_aws(conf->sinks[i].type)) {
-			aws_environment_log();
-			break;
-		}
-	}
+	if (keep->conf.post != NULL)
+		aws_on_keys(keep->aws, post_keys, keep->conf.post);
 	return 0;
+}
+
+void
+keep_seed(struct keep *keep, const struct msg_keys *keys)
+{
+	aws_seed(keep->aws, keys);
 }
 
 static int
@@ -258,6 +259,9 @@ keep_open(struct keep **result, const struct keep_conf *conf)
 		return -ENOMEM;
 	keep->conf = *conf;
 	keep->facts = *conf->facts;
+	/* a copy, because sinks read it; only IMDS tells a zone and with it the region */
+	if (conf->facts->zone[0] != '\0')
+		memcpy(keep->known_region, conf->facts->region, sizeof(keep->known_region));
 	keep->probed_ms = loop_now_ms();
 	keep->work = loop_timer_new(conf->loop, on_work, keep);
 	keep->slow = loop_timer_new(conf->loop, on_slow, keep);

@@ -12,6 +12,7 @@
 #include "runtime/announce.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
+#include "runtime/post.h"
 #include "core/findings.h"
 #include "report/delivery.h"
 #include "report/spool.h"
@@ -26,6 +27,7 @@ struct keep_conf {
 	const struct conf *conf;	/* borrowed */
 	const struct host_facts *facts;	/* copied */
 	struct announcer *announcer;	/* told of connections; borrowed, may be NULL */
+	struct post *post;		/* told of keys of AWS; borrowed, may be NULL */
 	keep_event_fn *kept;
 	void *arg;
 };
@@ -38,6 +40,9 @@ bool keep_free(struct keep *keep);
 /* Findings are rendered with these from now on; the host id stays as it was. */
 void keep_set_facts(struct keep *keep, const struct host_facts *facts);
 const struct host_facts *keep_facts(const struct keep *keep);
+
+/* Keys of AWS that a reporter before this one had. */
+void keep_seed(struct keep *keep, const struct msg_keys *keys);
 
 /* The live findings, to be fed; keep_soon afterwards. */
 struct findings *keep_findings(struct keep *keep);

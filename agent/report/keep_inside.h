@@ -13,6 +13,7 @@ struct keep {
 	struct findings *findings;
 	struct http *aws_http;		/* to the metadata service, for all sinks */
 	struct aws *aws;
+	char known_region[FACT_MAX];	/* empty: unknown; aws borrows it */
 	struct delivery *deliveries[CONF_SINKS_MAX];
 	int64_t rows[CONF_SINKS_MAX];	/* of the sinks in the spool */
 	size_t ndeliveries;

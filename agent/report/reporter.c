@@ -15,6 +15,7 @@
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
+#include "runtime/post.h"
 #include "runtime/sandbox.h"
 #include "roles.h"
 #include "report/answer.h"
@@ -27,6 +28,7 @@ struct reporter {
 	struct loop *loop;
 	struct channel *channel;
 	struct announcer *announcer;	/* the sinks' threads use it */
+	struct post *post;		/* and this one */
 	struct conf *conf;
 	struct keep *keep;		/* NULL until facts came */
 	struct list *lists[3];		/* current, previous, on the way out */
@@ -100,7 +102,7 @@ take_facts(struct reporter *reporter, const struct host_facts *facts)
 {
 	struct keep_conf conf = {
 		.loop = reporter->loop, .conf = reporter->conf, .facts = facts,
-		.announcer = reporter->announcer, .kept = on_kept, .arg = reporter,
+		.announcer = reporter->announcer, .post = reporter->post, .kept = on_kept, .arg = reporter,
 	};
 	int error;
 
@@ -277,6 +279,10 @@ on_message(const struct message *message, int *fd, void *arg)
 		if (reporter->keep != NULL)
 			keep_event(reporter->keep, &message->u.event);
 		break;
+	case MSG_KEYS:
+		if (reporter->keep != NULL)
+			keep_seed(reporter->keep, &message->u.keys);
+		break;
 	case MSG_QUERY:
 		answer(reporter, &message->u.query);
 		break;
@@ -335,7 +341,10 @@ start(struct reporter *reporter)
 	if (reporter->channel == NULL)
 		return -errno;
 	reporter->announcer = announcer_new(reporter->loop, reporter->channel);
-	return reporter->announcer != NULL ? 0 : -errno;
+	if (reporter->announcer == NULL)
+		return -errno;
+	reporter->post = post_new(reporter->loop, reporter->channel);
+	return reporter->post != NULL ? 0 : -errno;
 }
 
 int
@@ -360,6 +369,7 @@ reporter_main(void)
 	if (!keep_free(reporter.keep))
 		_exit(reporter.exit_code);
 	announcer_free(reporter.announcer);
+	post_free(reporter.post);
 	channel_free(reporter.channel);
 	for (i = 0; i < sizeof(reporter.lists) / sizeof(reporter.lists[0]); i++)
 		list_free(reporter.lists[i]);

@@ -51,12 +51,6 @@ sink_kind_of(enum sink_type type)
 }
 
 bool
-sink_is_aws(enum sink_type type)
-{
-	return type == SINK_EVENTBRIDGE || type == SINK_SECURITYHUB || type == SINK_SNS;
-}
-
-bool
 sink_result_part(struct sink_result *result, uint64_t sequence, enum sink_outcome outcome,
     const char *error)
 {

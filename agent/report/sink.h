@@ -77,7 +77,6 @@ struct sink_kind {
 extern const struct sink_kind sink_http, sink_file, sink_stdout, sink_eventbridge, sink_securityhub,
     sink_sns;
 const struct sink_kind *sink_kind_of(enum sink_type type);
-bool sink_is_aws(enum sink_type type);
 
 /* Does the sink take findings, or events, of this severity? */
 bool sink_wants(const struct conf_sink *conf, bool event, uint8_t severity);

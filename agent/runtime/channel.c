@@ -27,6 +27,7 @@ static const struct {
 	[MSG_LIST] = { sizeof(struct msg_list), WITH_FD },
 	[MSG_STATUS_ASK] = { sizeof(struct msg_token), NO_FD },
 	[MSG_STOP] = { 0, NO_FD },
+	[MSG_KEYS] = { sizeof(struct msg_keys), NO_FD },
 	[MSG_FETCH] = { sizeof(struct msg_fetch), NO_FD },
 	[MSG_GO] = { 0, NO_FD },
 	[MSG_DOMAINS] = { sizeof(struct msg_domains), WITH_FD },
@@ -134,6 +135,9 @@ check_texts(uint32_t type, const void *data)
 		TEXT(u.event.source), TEXT(u.event.reason), TEXT(u.event.program),
 		TEXT(u.event.by),
 	};
+	static const struct text keys[] = {
+		TEXT(u.keys.id), TEXT(u.keys.secret), TEXT(u.keys.token), TEXT(u.keys.role),
+	};
 	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
 	static const struct text one_applied[] = { TEXT(u.applied.reason) };
 	static const struct text one_enforcer[] = { TEXT(u.enforcer.warning) };
@@ -147,6 +151,8 @@ check_texts(uint32_t type, const void *data)
 	case MSG_FACTS:
 	case MSG_HOST_FOUND:
 		return ENDS(facts);
+	case MSG_KEYS:
+		return ENDS(keys);
 	case MSG_FETCH:
 		return ENDS(fetch);
 	case MSG_FETCHED:
@@ -193,6 +199,13 @@ check_numbers(const struct message *message)
 			    sizeof(message->u.enforcer.stat.sets[i].name)) == NULL)
 				return "text without end";
 		}
+		break;
+	case MSG_KEYS:
+		if (message->u.keys.origin != KEYS_CONTAINER &&
+		    message->u.keys.origin != KEYS_INSTANCE)
+			return "keys from nowhere";
+		if (message->u.keys.expires_ms <= 0)
+			return "keys without an end";
 		break;
 	case MSG_EVENT:
 		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)
@@ -244,6 +257,23 @@ die(struct channel *channel, const char *reason)
 		channel->closed(reason, channel->arg);
 }
 
+/* Leaves no secret behind in memory that is used for something else next. */
+static void
+wipe(struct message *message)
+{
+	if (message->type == MSG_KEYS)
+		explicit_bzero(message, sizeof(*message));
+}
+
+static void
+free_waiting(struct waiting *waiting)
+{
+	if (waiting->fd >= 0)
+		close(waiting->fd);
+	wipe(&waiting->message);
+	free(waiting);
+}
+
 static void
 drop_queue(struct channel *channel)
 {
@@ -251,9 +281,7 @@ drop_queue(struct channel *channel)
 
 	while ((waiting = STAILQ_FIRST(&channel->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&channel->queue, link);
-		if (waiting->fd >= 0)
-			close(waiting->fd);
-		free(waiting);
+		free_waiting(waiting);
 	}
 	channel->queued = 0;
 }
@@ -282,9 +310,7 @@ write_queue(struct channel *channel)
 		}
 		STAILQ_REMOVE_HEAD(&channel->queue, link);
 		channel->queued -= waiting->size;
-		if (waiting->fd >= 0)
-			close(waiting->fd);
-		free(waiting);
+		free_waiting(waiting);
 	}
 	loop_set_events(channel->loop, channel->fd, EPOLLIN);
 }
@@ -309,6 +335,7 @@ read_one(struct channel *channel)
 		die(channel, wrong);
 	else
 		channel->message(&message, &fd, channel->arg);
+	wipe(&message);
 	if (fd >= 0)
 		close(fd);
 	return !channel->dead && !channel->freed;

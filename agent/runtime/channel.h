@@ -34,6 +34,9 @@ enum message_type {
 	MSG_STATUS_ASK,		/* struct msg_token */
 	MSG_STOP,		/* end cleanly: finish what is accepted, exit 0 */
 
+	/* feed and reporter to parent, who keeps them and hands them to those that may have them */
+	MSG_KEYS,		/* struct msg_keys: secret; wiped wherever it has passed */
+
 	/* parent to feed, one a source, then GO */
 	MSG_FETCH,		/* struct msg_fetch */
 	MSG_GO,			/* ask for the host facts if wanted, fetch, answer, exit 0 */
@@ -88,6 +91,25 @@ struct msg_list {
 	uint8_t hash[LIST_HASH_LEN];	/* list_hash: what the fd must hold */
 };
 
+#define KEYS_ID_MAX	129	/* as aws/keys.h has them */
+#define KEYS_SECRET_MAX	129
+#define KEYS_TOKEN_MAX	8192
+#define KEYS_ROLE_MAX	65
+
+enum keys_origin {
+	KEYS_CONTAINER = 1,
+	KEYS_INSTANCE,
+};
+
+/* Keys of AWS that were handed out for a while. */
+struct msg_keys {
+	int64_t expires_ms;	/* wall clock */
+	uint8_t origin;		/* enum keys_origin */
+	char id[KEYS_ID_MAX], secret[KEYS_SECRET_MAX], token[KEYS_TOKEN_MAX];
+	char role[KEYS_ROLE_MAX];	/* of the instance; empty: of a container */
+	uint8_t pad[4];
+};
+
 #define ETAG_MAX	256
 #define FETCH_REASON_MAX	512	/* a hint for an operator has its length */
 
@@ -100,7 +122,7 @@ struct msg_fetch {
 	uint8_t have_hash;	/* hash is that of the image in force */
 	uint8_t discover;	/* not a list: which sets GuardDuty uses */
 	uint8_t has_set;	/* set is the list, conf the source that discovered it */
-	uint8_t pad;
+	uint8_t introduce;	/* the first at AWS: say where AWS is and whose keys are used */
 	struct threat_set set;
 	uint8_t hash[LIST_HASH_LEN];
 	char etag[ETAG_MAX];	/* as the source gave it last; empty: none */
@@ -306,6 +328,7 @@ struct message {
 		struct msg_token token;
 		struct host_facts facts;
 		struct msg_list list;
+		struct msg_keys keys;
 		struct msg_fetch fetch;
 		struct msg_domains domains;
 		struct msg_fetched fetched;

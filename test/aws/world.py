@@ -176,6 +176,11 @@ class World:
 
     # control
 
+    def do_role_secrets(self):
+        """Secret key and token that are handed out now: what must be nowhere."""
+        key = self.current_role_key()
+        return [key.secret, key.token]
+
     def do_fault(self, service, kind, **about):
         if kind not in Fault.KINDS:
             raise ControlError(f"a fault is one of {', '.join(Fault.KINDS)}: {kind}")

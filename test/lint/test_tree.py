@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "agent/enforce": {"include", "agent/core", "agent/runtime", "agent"},
     "agent/report": {"include", "agent/core", "agent/runtime", "agent/aws", "agent"},
     "agent/ctl": {"include", "agent/core", "agent/runtime"},
-    "agent": {"include", "agent/core", "agent/runtime"},
+    "agent": {"include", "agent/core", "agent/runtime", "agent/aws"},
 }
 
 # header -> the files or folders that alone may use it

@@ -76,9 +76,23 @@ def test_example_threat_list_is_enforced_under_its_own_name(lab, aws, host):
     found = until(lambda: host.found(LISTED, "OUTBOUND"), 5)
     assert found["service"]["additionalInfo"]["threatlistd"]["lists"] == ["Example-Threat-List"]
     assert not aws.violations()
+    discover(host)
     log = host.log()
-    assert log.count("environment AWS_CA_BUNDLE=") == 1 and "AWS region=us-west-2" in log
-    assert 'AWS credentials from=' in log and "role=" in log
+    assert log.count("environment AWS_CA_BUNDLE=") == 1 and log.count("AWS region=us-west-2") == 1
+    assert log.count("AWS credentials from=") == 1 and "role=" in log
+    # the keys were handed on to the second feed
+    assert log.count("aws credentials from=") == 1
+
+
+def test_metadata_service_that_is_gone_costs_nothing_while_keys_last(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    aws.fault("imds", "hang", times=-1, seconds=60)
+    aws.threat_list("second", f"{INNOCENT}\n")
+    discover(host)
+    assert state(host, "second", "ok") and state(host, "guardduty", "ok"), host.log()
+    assert until(lambda: lab.in_set("hosts4", INNOCENT))
 
 
 def test_sets_come_and_go_as_guardduty_says(lab, aws, host):
@@ -292,13 +306,15 @@ def test_no_secret_is_told(lab, aws, host, static):
     aws.threat_list("first", f"{LISTED}\n")
     host.start(env=aws.environment(static=static))
     assert state(host, "first", "ok")
+    discover(host)  # keys pass from feed to parent to feed
+    secrets = aws.role_secrets()
     status = host.status()
     roles = [role["pid"] for role in status["roles"] if role["pid"]] + [host.process.pid]
     assert len(roles) >= 4
     commands = "".join(pathlib.Path(f"/proc/{pid}/cmdline").read_text() for pid in roles)
     told = host.log() + json.dumps(status) + host.ctl("lists").stdout + commands
     kept = "".join(path.read_bytes().decode("latin1") for path in (host.dir / "state").rglob("*") if path.is_file())
-    for secret in ("Signature=", "SecretAccessKey", "IQoJ", STATIC_SECRET):
+    for secret in ("Signature=", "SecretAccessKey", STATIC_SECRET, *secrets):
         assert secret not in told and secret not in kept
     assert not static or STATIC_KEY in host.log()
     for pid in roles:  # no core file either

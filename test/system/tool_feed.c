@@ -5,6 +5,8 @@
  * last one says how the role ended.
  *   -f  ask for host facts (alone if the config has no source)
  *   -H  hash of the image in force, with its validators
+ *   -r  another feed for each line on standard input; what one of them was handed
+ *       out and found is told to the next, as the parent does
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +19,15 @@
 #include <cjson/cJSON.h>
 
 #include "core/domains.h"
+#include "keys.h"
 #include "roles.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "threatlistd/log.h"
 
 static struct loop *loop;
+static struct keys *keys;
+static struct host_facts found;
 
 static void
 print(cJSON *object)
@@ -182,14 +187,18 @@ print_facts(const struct host_facts *facts)
 static void
 on_message(const struct message *message, int *fd, void *arg)
 {
-	if (message->type == MSG_DOMAINS)
+	if (message->type == MSG_DOMAINS) {
 		take_domains(*fd);
-	else if (message->type == MSG_FETCHED)
+	} else if (message->type == MSG_FETCHED) {
 		print_fetched(&message->u.fetched, *fd);
-	else if (message->type == MSG_DISCOVERED)
+	} else if (message->type == MSG_DISCOVERED) {
 		print_discovered(&message->u.discovered);
-	else if (message->type == MSG_HOST_FOUND)
-		print_facts(&message->u.facts);
+	} else if (message->type == MSG_HOST_FOUND) {
+		found = message->u.facts;
+		print_facts(&found);
+	} else if (message->type == MSG_KEYS) {
+		keys_keep(keys, true, &message->u.keys, loop_wall_ms());
+	}
 }
 
 static void
@@ -266,6 +275,22 @@ ask(struct channel *channel, const struct conf *conf, const struct msg_fetch *ab
 	channel_send(channel, &message, -1);
 }
 
+/* What earlier feeds found out. */
+static void
+hand_on(struct channel *channel)
+{
+	const struct msg_keys *kept = keys_for(keys, true);
+	struct message message = { .type = MSG_FACTS };
+
+	message.u.facts = found;
+	channel_send(channel, &message, -1);
+	if (kept == NULL)
+		return;
+	message.type = MSG_KEYS;
+	message.u.keys = *kept;
+	channel_send(channel, &message, -1);
+}
+
 static void
 print_end(pid_t pid)
 {
@@ -278,19 +303,46 @@ print_end(pid_t pid)
 	print(object);
 }
 
+/* One life of a feed.  False: there was none. */
+static bool
+run(const struct conf *conf, const struct msg_fetch *about)
+{
+	struct channel *channel;
+	int fd = -1;
+	pid_t pid = start_feed(&fd);
+
+	if (pid < 0) {
+		perror("tool_feed");
+		return false;
+	}
+	loop = loop_new();
+	channel = channel_new(loop, fd, on_message, on_closed, NULL);
+	fprintf(stderr, "pid %d\n", (int)pid);
+	send_conf(channel, conf);
+	hand_on(channel);
+	ask(channel, conf, about);
+	loop_run(loop);
+	channel_free(channel);
+	loop_free(loop);
+	print_end(pid);
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct msg_fetch about = { .source = 0 };
+	struct msg_fetch about = { .introduce = 1 };
 	struct conf_error err;
-	struct channel *channel;
 	struct conf *conf;
-	pid_t pid;
-	int option, fd = -1;
+	bool again = false, good;
+	int option;
+	char line[8];
 
-	while ((option = getopt(argc, argv, "fH:e:m:")) != -1) {
+	while ((option = getopt(argc, argv, "frH:e:m:")) != -1) {
 		if (option == 'f') {
 			about.ask_facts = 1;
+		} else if (option == 'r') {
+			again = true;
 		} else if (option == 'H') {
 			about.have_hash = 1;
 			read_hash(optarg, about.hash);
@@ -306,20 +358,14 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", optind + 1 == argc ? err.text : "usage: tool_feed CONF");
 		return 2;
 	}
-	pid = start_feed(&fd);
-	if (pid < 0) {
-		perror("tool_feed");
+	keys = keys_new();
+	if (keys == NULL)
 		return 1;
-	}
-	loop = loop_new();
-	channel = channel_new(loop, fd, on_message, on_closed, NULL);
-	fprintf(stderr, "pid %d\n", (int)pid);
-	send_conf(channel, conf);
-	ask(channel, conf, &about);
-	loop_run(loop);
-	channel_free(channel);
-	loop_free(loop);
+	good = run(conf, &about);
+	about.introduce = about.ask_facts = 0;
+	while (good && again && fgets(line, sizeof(line), stdin) != NULL)
+		good = run(conf, &about);
+	keys_free(keys);
 	conf_free(conf);
-	print_end(pid);
-	return 0;
+	return good ? 0 : 1;
 }

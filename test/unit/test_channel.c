@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The channel between two roles: order, descriptors, queueing, breaches. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "runtime/channel.h"
+#include "runtime/post.h"
 
 struct end {
 	struct loop *loop;
@@ -162,6 +164,58 @@ breaches_end_it(void **state)
 	message.u.counts.n = CHANNEL_COUNTS + 1;
 	assert_string_equal(message_check(&message, offsetof(struct message, u) +
 	    sizeof(message.u.counts), false), "number of counts out of bounds");
+	message.type = MSG_KEYS;
+	memset(&message.u, 0, sizeof(message.u));
+	message.u.keys.expires_ms = 1;
+	assert_string_equal(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false), "keys from nowhere");
+	message.u.keys.origin = KEYS_CONTAINER;
+	assert_null(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false));
+	message.u.keys.expires_ms = 0;
+	assert_string_equal(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false), "keys without an end");
+	memset(message.u.keys.token, 'x', sizeof(message.u.keys.token));
+	assert_string_equal(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false), "text without end");
+}
+
+/* Out of another thread and out of the loop's own; several at once are one. */
+static void *
+post_from_a_thread(void *arg)
+{
+	struct msg_keys keys = { .expires_ms = 1, .origin = KEYS_INSTANCE };
+
+	post_keys(&keys, arg);
+	keys.expires_ms = 2;
+	post_keys(&keys, arg);
+	return NULL;
+}
+
+static void
+keys_are_posted(void **state)
+{
+	struct loop *loop = loop_new();
+	struct post *post;
+	struct msg_keys keys = { .expires_ms = 3, .origin = KEYS_INSTANCE };
+	pthread_t thread;
+
+	open_pair(&left, &right, loop);
+	post = post_new(loop, left.channel);
+	assert_non_null(post);
+	assert_int_equal(pthread_create(&thread, NULL, post_from_a_thread, post), 0);
+	pthread_join(thread, NULL);
+	right.want = 1;
+	loop_run(loop);
+	assert_int_equal(right.tokens[0], 2);	/* expires_ms, where a token would be */
+	post_keys(&keys, post);
+	right.want = 2;
+	loop_run(loop);
+	assert_int_equal(right.tokens[1], 3);
+	post_free(post);
+	channel_free(left.channel);
+	channel_free(right.channel);
+	loop_free(loop);
 }
 
 static void
@@ -187,6 +241,7 @@ main(void)
 		cmocka_unit_test(full_queue_is_refused),
 		cmocka_unit_test(descriptor_travels_sealed),
 		cmocka_unit_test(breaches_end_it),
+		cmocka_unit_test(keys_are_posted),
 		cmocka_unit_test(dead_peer_is_told_once),
 	};
 

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which role is handed whose keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "keys.h"
+#include "threatlistd/log.h"
+
+#define NOW_MS	INT64_C(1700000000000)
+#define HOUR_MS	INT64_C(3600000)
+
+static struct msg_keys
+keys_named(const char *id, int64_t expires_ms)
+{
+	struct msg_keys keys = { .expires_ms = expires_ms, .origin = KEYS_INSTANCE };
+
+	snprintf(keys.id, sizeof(keys.id), "%s", id);
+	return keys;
+}
+
+static void
+feed_gets_the_newer_ones(void **state)
+{
+	struct keys *keys = keys_new();
+	struct msg_keys one = keys_named("feed-1", NOW_MS + HOUR_MS);
+	struct msg_keys two = keys_named("reporter-1", NOW_MS + 2 * HOUR_MS);
+	struct msg_keys three = keys_named("feed-2", NOW_MS + 3 * HOUR_MS);
+
+	assert_non_null(keys);
+	assert_null(keys_for(keys, true));
+	assert_null(keys_for(keys, false));
+	assert_true(keys_keep(keys, true, &one, NOW_MS));
+	assert_string_equal(keys_for(keys, true)->id, "feed-1");
+	assert_true(keys_keep(keys, false, &two, NOW_MS));
+	assert_string_equal(keys_for(keys, true)->id, "reporter-1");
+	assert_true(keys_keep(keys, true, &three, NOW_MS));
+	assert_string_equal(keys_for(keys, true)->id, "feed-2");
+	keys_free(keys);
+}
+
+/* A feed that was taken over must not choose the account that findings go to. */
+static void
+reporter_never_gets_a_feeds(void **state)
+{
+	struct keys *keys = keys_new();
+	struct msg_keys forged = keys_named("forged", NOW_MS + 3 * HOUR_MS);
+	struct msg_keys own = keys_named("own", NOW_MS + HOUR_MS);
+
+	assert_true(keys_keep(keys, true, &forged, NOW_MS));
+	assert_null(keys_for(keys, false));
+	assert_true(keys_keep(keys, false, &own, NOW_MS));
+	assert_string_equal(keys_for(keys, false)->id, "own");
+	keys_free(keys);
+}
+
+static void
+keys_that_last_too_long_are_none(void **state)
+{
+	struct keys *keys = keys_new();
+	struct msg_keys given = keys_named("long", NOW_MS + KEYS_LIFE_MAX_MS + 1);
+
+	assert_false(keys_keep(keys, true, &given, NOW_MS));
+	assert_null(keys_for(keys, true));
+	given.expires_ms--;
+	assert_true(keys_keep(keys, true, &given, NOW_MS));
+	/* past their end they are still the last ones */
+	given.expires_ms = NOW_MS - 1;
+	assert_true(keys_keep(keys, true, &given, NOW_MS));
+	assert_non_null(keys_for(keys, true));
+	keys_free(keys);
+}
+
+/* "Locked" and "dd" (do not dump) of the mapping they are in. */
+static void
+they_are_in_locked_memory_that_is_not_dumped(void **state)
+{
+	struct keys *keys = keys_new();
+	struct msg_keys given = keys_named("x", NOW_MS);
+	unsigned long from, to, at, kib = 0;
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	bool here = false, locked = false, undumped = false;
+	char line[512];
+
+	assert_true(keys_keep(keys, false, &given, NOW_MS));
+	at = (unsigned long)keys_for(keys, false);
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = at >= from && at < to;
+		else if (here && sscanf(line, "Locked: %lu kB", &kib) == 1)
+			locked = kib > 0;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			undumped = strstr(line, " dd") != NULL;
+	}
+	fclose(maps);
+	assert_true(undumped);
+	assert_true(locked);
+	keys_free(keys);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(feed_gets_the_newer_ones),
+		cmocka_unit_test(reporter_never_gets_a_feeds),
+		cmocka_unit_test(keys_that_last_too_long_are_none),
+		cmocka_unit_test(they_are_in_locked_memory_that_is_not_dumped),
+	};
+
+	log_init("test", LOG_STYLE_SILENT);
+	return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
+}
