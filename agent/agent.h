@@ -61,6 +61,8 @@ int agent_renew_conf(struct agent *agent);
 /* The first list is in force, or there is none to wait for: tells the service manager, once. */
 void agent_ready(struct agent *agent);
 void agent_set_facts(struct agent *agent, const struct host_facts *facts);
+/* Findings are told under this detector of GuardDuty's; empty: none is known. */
+void agent_set_detector(struct agent *agent, const char *detector);
 
 /* mode.c */
 /* Starts to follow what waited for a confirmation, or falls back if that is over.  0 or -errno. */

@@ -56,6 +56,7 @@ void
 discovery_begin(struct discovery *discovery)
 {
 	discovery->incoming.n = 0;
+	discovery->incoming.detector[0] = '\0';
 	discovery->breach = false;
 }
 
@@ -81,6 +82,8 @@ discovery_take(struct discovery *discovery, const struct msg_discovered *message
 	*reason = message->reason[0] != '\0' ? message->reason : "GuardDuty could not be asked";
 	if (!message->listed)
 		return true;
+	if (detector_is_good(message->detector))
+		memcpy(discovery->incoming.detector, message->detector, DETECTOR_MAX);
 	if (discovery->breach || message->sets != discovery->incoming.n ||
 	    !set_table_merge(&discovery->next, &discovery->table, &discovery->incoming,
 	    message->failed)) {

@@ -108,6 +108,18 @@ say_environment(struct agent *agent)
 	agent->said_environment = agent->said_environment || wanted;
 }
 
+void
+agent_set_detector(struct agent *agent, const char *detector)
+{
+	struct message message = { .type = MSG_FACTS };
+
+	if (strcmp(agent->facts.detector_id, detector) == 0)
+		return;
+	snprintf(agent->facts.detector_id, sizeof(agent->facts.detector_id), "%s", detector);
+	message.u.facts = agent->facts;
+	role_send(agent->roles[ROLE_REPORTER], &message, -1);
+}
+
 /* Directories must not move under a running agent: locks and sockets are in them. */
 static bool
 same_dirs(const struct conf *a, const struct conf *b)

@@ -177,6 +177,7 @@ source_load(struct source *source)
 	source->last_good_ms = copy.stored_ms;
 	snprintf(source->etag, sizeof(source->etag), "%s", copy.etag);
 	snprintf(source->last_modified, sizeof(source->last_modified), "%s", copy.last_modified);
+	memcpy(source->region, copy.region, sizeof(source->region));
 	log_info("last good list loaded source=%s entries=%llu", source->conf->name,
 	    (unsigned long long)list_source(copy.list, 0)->entries);
 }
@@ -218,7 +219,7 @@ source_inherit(struct source *source, struct source *from)
 	source->fetching = false;
 	if (same_reading(conf, old))
 		return;
-	source->etag[0] = source->last_modified[0] = '\0';
+	source->etag[0] = source->last_modified[0] = source->region[0] = '\0';
 	source->pace.due_ms = 0;
 	list_free(source->held);
 	source->held = NULL;
@@ -257,7 +258,7 @@ put_in_force(struct source *source, struct list *list)
 	source->last_good_ms = loop_wall_ms();
 	bytes = list_bytes(list, &size);
 	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
-	    source->last_modified);
+	    source->last_modified, source->region);
 	source->on_disk = rc == 0;
 	keep_domains(source);
 	if (rc != 0)
@@ -421,6 +422,9 @@ source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
 {
 	source->fetching = false;
 	source->last_try_ms = loop_wall_ms();
+	/* another way to the same object: the next one is asked there first */
+	if (fetched->region[0] != '\0')
+		memcpy(source->region, fetched->region, sizeof(source->region));
 	if (fetched->outcome == FETCH_NEW)
 		return judge(source, fetched, fd);
 	if (fetched->outcome == FETCH_SAME && source->has_list) {

@@ -37,6 +37,7 @@ struct source {
 	struct list *held;		/* owned; NULL: none */
 	uint64_t held_added, held_removed;	/* ranges of it against what is in force */
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
+	char region[FETCH_REGION_MAX];		/* of its bucket; empty: not known */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
 	int64_t first_failure_ms;		/* wall clock, 0: not failing */
 	struct pace pace;			/* when it is asked next */

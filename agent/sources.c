@@ -77,12 +77,34 @@ sources_free(struct sources *sources)
 	free(sources);
 }
 
+/* The detector of the host's own region, the only one there: configured, or discovered. */
+static const char *
+find_detector(const struct sources *sources)
+{
+	size_t i;
+
+	for (i = 0; i < sources->rows.n; i++) {
+		const struct source *source = &sources->rows.all[i];
+
+		if (source->discovery == NULL || (source->conf->region != NULL &&
+		    strcmp(source->conf->region, sources->agent->facts.region) != 0))
+			continue;
+		if (source->conf->detector != NULL && detector_is_good(source->conf->detector))
+			return source->conf->detector;
+		if (source->discovery->table.detector[0] != '\0')
+			return source->discovery->table.detector;
+	}
+	return "";
+}
+
 int
 sources_configure(struct sources *sources)
 {
 	int rc = rows_lay_out(&sources->rows, sources->agent);
 
 	sources->changed = sources->changed || rc == 0;
+	if (rc == 0)
+		agent_set_detector(sources->agent, find_detector(sources));
 	return rc;
 }
 
@@ -345,6 +367,7 @@ sources_feed_ended(struct sources *sources, const char *trouble)
 	}
 	if (rows_take_discoveries(&sources->rows, sources->agent))
 		sources->changed = true;
+	agent_set_detector(sources->agent, find_detector(sources));
 	pace_discoveries(sources);
 	sources_unite(sources);
 }
@@ -377,6 +400,7 @@ ask_for(struct sources *sources, uint32_t index)
 		fetch->has_set = 1;
 		fetch->set = source->set;
 	}
+	memcpy(fetch->region, source->region, sizeof(fetch->region));
 	if (source->has_list) {
 		fetch->have_hash = 1;
 		memcpy(fetch->hash, source->hash, LIST_HASH_LEN);

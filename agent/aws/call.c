@@ -198,6 +198,7 @@ take_keys(struct call *call)
 		call->keys = *keys;
 	call->skew_ms = aws->skew_ms;
 	pthread_mutex_unlock(&aws->lock);
+	memcpy(call->answer->region, call->endpoint.region, sizeof(call->answer->region));
 	if (error != 0)
 		say(call, "%s", reason);
 	return error;

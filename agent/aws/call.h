@@ -89,6 +89,7 @@ struct aws_answer {
 	struct aws_refusal refusal;
 	unsigned int unreached;		/* calls of this service in a row that nobody answered */
 	char request_id[128];
+	char region[AWS_REGION_MAX];	/* that was asked; empty: nobody was */
 	char text[AWS_CALL_TEXT_MAX];	/* one line that says what is wrong; empty when nothing is */
 };
 

@@ -200,7 +200,9 @@ enum aws_outcome
 s3_get(struct aws *aws, const struct aws_transport *via, const struct s3_get *get,
     struct aws_answer *answer, char reason[static S3_REASON_MAX])
 {
-	const char *region = get->region != NULL ? get->region :
+	const char *known = get->known_region;
+	const char *region = known != NULL && aws_region_is_valid(known) ? known :
+	    get->region != NULL ? get->region :
 	    get->location->region[0] != '\0' ? get->location->region : NULL;
 	char elsewhere[AWS_REGION_MAX];
 	enum aws_outcome outcome;

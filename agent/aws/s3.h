@@ -14,6 +14,7 @@
 struct s3_get {
 	const struct s3_location *location;
 	const char *region;		/* NULL: the location's, else the site's */
+	const char *known_region;	/* where it was the last time, asked first; NULL or empty */
 	const char *expected_owner;	/* 12 digits; NULL: whose bucket it is does not matter */
 	const char *etag, *last_modified;	/* NULL or empty: whole in any case */
 	const char *ca_file;

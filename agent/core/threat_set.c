@@ -122,6 +122,14 @@ set_is_good(const struct threat_set *set)
 	    is_made_of(set->format, "abcdefghijklmnopqrstuvwxyz" DIGITS "_");
 }
 
+bool
+detector_is_good(const char *detector)
+{
+	size_t len = strlen(detector);
+
+	return len > 0 && len < DETECTOR_MAX && is_made_of(detector, LETTERS DIGITS);
+}
+
 const struct threat_set *
 set_find(const struct set_table *table, const char *id)
 {
@@ -162,6 +170,8 @@ set_table_merge(struct set_table *into, const struct set_table *old,
 		    set_find(fresh, old->sets[i].id) == NULL)
 			into->sets[into->n++] = old->sets[i];
 	}
+	memcpy(into->detector, fresh->detector[0] != '\0' ? fresh->detector : old->detector,
+	    sizeof(into->detector));
 	return true;
 }
 
@@ -211,7 +221,8 @@ set_table_print(const struct set_table *table, FILE *out)
 {
 	size_t i;
 
-	fprintf(out, "%s\n", HEADING);
+	fprintf(out, "%s%s%s\n", HEADING, table->detector[0] != '\0' ? "\t" : "",
+	    table->detector);
 	for (i = 0; i < table->n; i++) {
 		const struct threat_set *set = &table->sets[i];
 
@@ -256,13 +267,26 @@ parse_line(struct threat_set *set, char *line)
 	    take(set->location, sizeof(set->location), fields[6]) && set_is_good(set);
 }
 
+/* The detector follows if it is known. */
+static bool
+parse_heading(struct set_table *table, char *line)
+{
+	const char *word = strsep(&line, "\t");
+
+	table->detector[0] = '\0';
+	if (word == NULL || strcmp(word, HEADING) != 0)
+		return false;
+	return line == NULL || (detector_is_good(line) &&
+	    take(table->detector, sizeof(table->detector), line));
+}
+
 bool
 set_table_parse(struct set_table *table, char *text)
 {
 	char *line = strsep(&text, "\n");
 
 	table->n = 0;
-	if (line == NULL || strcmp(line, HEADING) != 0)
+	if (!parse_heading(table, line))
 		return false;
 	while ((line = strsep(&text, "\n")) != NULL && *line != '\0') {
 		if (table->n == SETS_MAX || !parse_line(&table->sets[table->n], line) ||

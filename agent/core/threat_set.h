@@ -19,6 +19,7 @@
 #define SET_LOCATION_MAX	1024	/* GuardDuty allows 300 characters, of up to 4 bytes */
 #define SET_OWNER_MAX		16	/* 12 digits */
 #define SET_FORMAT_MAX		16	/* ALIEN_VAULT */
+#define DETECTOR_MAX		64	/* GuardDuty's have 32 bytes */
 
 enum set_kind {
 	SET_THREAT_INTEL,
@@ -49,6 +50,7 @@ struct threat_set {
 struct set_table {
 	struct threat_set sets[SETS_MAX];
 	size_t n;
+	char detector[DETECTOR_MAX];	/* that named them; empty: not known yet */
 };
 
 const char *set_kind_text(enum set_kind kind);	/* "threat intel set" … */
@@ -67,6 +69,9 @@ void set_name_make(char name[static LIST_NAME_MAX], const char *title, const cha
 
 /* It comes from the least trusted role: is every member what it must be? */
 bool set_is_good(const struct threat_set *set);
+
+/* Letters and digits: it becomes part of an ARN. */
+bool detector_is_good(const char *detector);
 
 const struct threat_set *set_find(const struct set_table *table, const char *id);
 

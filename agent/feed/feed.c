@@ -329,6 +329,7 @@ fetch(struct feed *feed, const struct msg_fetch *last)
 		memcpy(fetched->etag, text.etag, sizeof(fetched->etag));
 		memcpy(fetched->last_modified, text.last_modified, sizeof(fetched->last_modified));
 	}
+	memcpy(fetched->region, text.region, sizeof(fetched->region));
 	memcpy(fetched->reason, text.reason, sizeof(fetched->reason));
 	say(source, fetched);
 	if (channel_send(feed->channel, &answer, fd) != 0)

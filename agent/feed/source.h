@@ -30,6 +30,7 @@ struct source_text {
 	char etag[ETAG_MAX];	/* empty: none */
 	char last_modified[64];
 	char content_type[64];	/* empty: not said */
+	char region[FETCH_REGION_MAX];	/* at S3: of the bucket; empty: not known */
 	uint32_t retry_after_s;
 	bool gone;		/* not there or refused, at S3 */
 	char reason[FETCH_REASON_MAX];

@@ -7,6 +7,8 @@
 
 #include "aws/s3.h"
 
+_Static_assert(FETCH_REGION_MAX == AWS_REGION_MAX, "a region fits into its message");
+
 #define TOTAL_TIMEOUT_MS	120000	/* 35 MB at 2.4 Mbit/s */
 
 /* What a 304 leaves out has not changed (RFC 9110 §15.4.5). */
@@ -31,6 +33,7 @@ source_s3_read(const struct source_ask *ask, struct source_text *text)
 	const struct s3_get get = {
 		.location = &location,
 		.region = source->region,
+		.known_region = ask->last->region,
 		.expected_owner = source->expected_owner,
 		.etag = ask->last->have_hash ? ask->last->etag : NULL,
 		.last_modified = ask->last->have_hash ? ask->last->last_modified : NULL,
@@ -52,6 +55,8 @@ source_s3_read(const struct source_ask *ask, struct source_text *text)
 	came = s3_get(ask->aws, ask->via, &get, &answer, reason);
 	text->gone = came == AWS_ABSENT || came == AWS_DENIED;
 	text->retry_after_s = answer.http.retry_after_s;
+	if (came == AWS_OK || came == AWS_UNCHANGED || text->gone)
+		memcpy(text->region, answer.region, sizeof(text->region));
 	if (came == AWS_UNCHANGED && !ask->last->have_hash) {
 		outcome = source_failed(text, "S3 says it is not modified, which was not asked");
 	} else if (came == AWS_OK || came == AWS_UNCHANGED) {

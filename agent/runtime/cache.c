@@ -16,7 +16,7 @@
 #define FOLDER		"lists"
 #define HASH_DIGITS	(2 * LIST_HASH_LEN)
 #define SETS_TEXT_MAX	131072	/* bytes of NAME.sets: 64 lines of less than 2048 */
-#define FROM_MAX	(HASH_DIGITS + ETAG_MAX + 64 + 8)	/* bytes of NAME.from */
+#define FROM_MAX	(HASH_DIGITS + ETAG_MAX + 64 + FETCH_REGION_MAX + 8)	/* bytes of NAME.from */
 
 /* Names become file names.  The config allows no others; here it is made sure of. */
 static bool
@@ -67,7 +67,7 @@ hash_of(const void *image, size_t size, char text[static HASH_DIGITS + 1])
 
 int
 cache_store(const char *state_dir, const char *name, const void *image, size_t size,
-    const char *etag, const char *last_modified)
+    const char *etag, const char *last_modified, const char *region)
 {
 	char folder[PATH_MAX], file[LIST_NAME_MAX + 8], from[FROM_MAX], hash[HASH_DIGITS + 1];
 	int error, len;
@@ -83,8 +83,8 @@ cache_store(const char *state_dir, const char *name, const void *image, size_t s
 	error = durable_replace(folder, file, image, size);
 	if (error != 0)
 		return error;
-	len = snprintf(from, sizeof(from), "%s\n%.*s\n%.*s\n", hash, ETAG_MAX - 1, etag, 63,
-	    last_modified);
+	len = snprintf(from, sizeof(from), "%s\n%.*s\n%.*s\n%.*s\n", hash, ETAG_MAX - 1, etag, 63,
+	    last_modified, FETCH_REGION_MAX - 1, region);
 	snprintf(file, sizeof(file), "%s.from", name);
 	return durable_replace(folder, file, from, (size_t)len);
 }
@@ -107,7 +107,7 @@ static void
 load_from(const char *path, struct cache_copy *copy)
 {
 	char text[FROM_MAX], hash[HASH_DIGITS + 1], *at = text;
-	char *line, *etag, *last_modified;
+	char *line, *etag, *last_modified, *region;
 	ssize_t n;
 	int fd;
 
@@ -128,6 +128,9 @@ load_from(const char *path, struct cache_copy *copy)
 		return;
 	memcpy(copy->etag, etag, strlen(etag) + 1);
 	memcpy(copy->last_modified, last_modified, strlen(last_modified) + 1);
+	region = next_line(&at);
+	if (region != NULL && strlen(region) < sizeof(copy->region))
+		memcpy(copy->region, region, strlen(region) + 1);
 }
 
 static int

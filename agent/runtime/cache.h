@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The last good image of every source on disk, in STATE_DIR/lists: NAME.list is
- * the image, NAME.from its validators and the hash of the image they belong to.
+ * the image, NAME.from its validators, its bucket's region and the hash of the image they belong to.
  * A crash between the two leaves an image without validators, never validators
  * of another image.
  */
@@ -17,12 +17,13 @@
 struct cache_copy {
 	struct list *list;		/* the caller's; opened and checked */
 	char etag[ETAG_MAX], last_modified[64];		/* empty: unknown */
+	char region[FETCH_REGION_MAX];	/* of its bucket; empty: unknown */
 	int64_t stored_ms;		/* wall clock */
 };
 
 /* image is what list_bytes gives.  Durable when it returns.  0 or -errno. */
 int cache_store(const char *state_dir, const char *name, const void *image, size_t size,
-    const char *etag, const char *last_modified);
+    const char *etag, const char *last_modified, const char *region);
 
 /* 0 and *copy, -ENOENT when there is none, or -errno and *err. */
 int cache_load(const char *state_dir, const char *name, struct cache_copy *copy,

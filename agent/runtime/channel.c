@@ -117,7 +117,7 @@ check_texts(uint32_t type, const void *data)
 		TEXT(u.facts.own[6].interface_id), TEXT(u.facts.own[7].interface_id),
 	};
 	static const struct text fetch[] = {
-		TEXT(u.fetch.etag), TEXT(u.fetch.last_modified), TEXT(u.fetch.set.id),
+		TEXT(u.fetch.region), TEXT(u.fetch.etag), TEXT(u.fetch.last_modified), TEXT(u.fetch.set.id),
 		TEXT(u.fetch.set.name), TEXT(u.fetch.set.location), TEXT(u.fetch.set.owner),
 		TEXT(u.fetch.set.format),
 	};
@@ -128,7 +128,7 @@ check_texts(uint32_t type, const void *data)
 		TEXT(u.discovered.set.format),
 	};
 	static const struct text fetched[] = {
-		TEXT(u.fetched.etag), TEXT(u.fetched.last_modified), TEXT(u.fetched.reason),
+		TEXT(u.fetched.region), TEXT(u.fetched.etag), TEXT(u.fetched.last_modified), TEXT(u.fetched.reason),
 		TEXT(u.fetched.rejects[0]), TEXT(u.fetched.rejects[1]), TEXT(u.fetched.rejects[2]),
 	};
 	static const struct text event[] = {

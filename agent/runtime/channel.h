@@ -113,6 +113,8 @@ struct msg_keys {
 #define ETAG_MAX	256
 #define FETCH_REASON_MAX	512	/* a hint for an operator has its length */
 
+#define FETCH_REGION_MAX	64
+
 #define FETCH_NO_SOURCE	UINT32_MAX
 
 struct msg_fetch {
@@ -127,6 +129,7 @@ struct msg_fetch {
 	uint8_t hash[LIST_HASH_LEN];
 	char etag[ETAG_MAX];	/* as the source gave it last; empty: none */
 	char last_modified[64];
+	char region[FETCH_REGION_MAX];	/* where its bucket was; empty: not known */
 };
 
 enum fetch_outcome {
@@ -147,6 +150,7 @@ struct msg_fetched {
 	uint32_t retry_after_s;	/* 0: none */
 	char etag[ETAG_MAX];
 	char last_modified[64];
+	char region[FETCH_REGION_MAX];	/* where its bucket is; empty: it was not reached */
 	char reason[FETCH_REASON_MAX];
 	char rejects[FETCH_REJECTS][160];	/* "LINE: REASON: TEXT", empty: none */
 };
@@ -165,7 +169,7 @@ struct msg_discovered {
 	uint8_t pad;
 	uint32_t sets;		/* how many came before */
 	uint32_t retry_after_s;	/* 0: none */
-	char detector[64];
+	char detector[DETECTOR_MAX];
 	char reason[FETCH_REASON_MAX], note[FETCH_REASON_MAX];
 	/* without: */
 	struct threat_set set;

@@ -75,6 +75,10 @@ def test_example_threat_list_is_enforced_under_its_own_name(lab, aws, host):
     assert "Example-Threat-List" in host.ctl("lists").stdout
     found = until(lambda: host.found(LISTED, "OUTBOUND"), 5)
     assert found["service"]["additionalInfo"]["threatlistd"]["lists"] == ["Example-Threat-List"]
+    # GuardDuty's own detector names it
+    detector = re.search(r"GuardDuty asked .* detector=(\w+)", host.log())[1]
+    assert found["service"]["detectorId"] == detector
+    assert f":detector/{detector}/finding/{found['id']}" in found["arn"]
     assert not aws.violations()
     discover(host)
     log = host.log()
@@ -93,6 +97,38 @@ def test_metadata_service_that_is_gone_costs_nothing_while_keys_last(lab, aws, h
     discover(host)
     assert state(host, "second", "ok") and state(host, "guardduty", "ok"), host.log()
     assert until(lambda: lab.in_set("hosts4", INNOCENT))
+
+
+def test_bucket_elsewhere_is_redirected_once(lab, aws, host):
+    aws.bucket(name="far.away", region="eu-central-1")
+    aws.threat_list("first", f"{LISTED}\n", bucket="far.away", location="https://far.away.s3.amazonaws.com/first.txt")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    statuses = lambda: [call["status"] for call in aws.calls("s3")]  # noqa: E731
+    assert statuses() == [301, 200]
+    for number in (3, 4):
+        host.ctl("refresh", "first")
+        assert until(lambda: len(statuses()) == number) and statuses()[number - 1] == 304
+    # the next agent knows it, too
+    host.stop()
+    start(host, aws)
+    assert until(lambda: len(statuses()) == 5) and statuses()[4] == 304, host.log()
+    assert not aws.violations()
+
+
+def test_detector_is_known_before_the_network_is(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    detector = re.search(r"GuardDuty asked .* detector=(\w+)", host.log())[1]
+    host.stop()
+    aws.fault("guardduty", "hang", times=-1, seconds=60)
+    aws.fault("s3", "hang", times=-1, seconds=60)
+    aws.fault("imds", "hang", times=-1, seconds=60)
+    start(host, aws)
+    lab.ping(lab.agent, LISTED)
+    found = until(lambda: host.found(LISTED, "OUTBOUND"), 5)
+    assert found["service"]["detectorId"] == detector and f":detector/{detector}/" in found["arn"]
 
 
 def test_sets_come_and_go_as_guardduty_says(lab, aws, host):

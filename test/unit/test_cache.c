@@ -57,7 +57,8 @@ store(const char *name, const char *entry, const char *etag)
 {
 	struct image image = make_image(entry);
 
-	assert_int_equal(cache_store(folder, name, image.bytes, image.size, etag, "yesterday"), 0);
+	assert_int_equal(cache_store(folder, name, image.bytes, image.size, etag, "yesterday",
+	    "eu-west-3"), 0);
 	image_free(&image);
 }
 
@@ -92,6 +93,7 @@ what_is_stored_comes_back(void **state)
 	assert_true(has(&copy, "192.0.2.1"));
 	assert_string_equal(copy.etag, "\"v1\"");
 	assert_string_equal(copy.last_modified, "yesterday");
+	assert_string_equal(copy.region, "eu-west-3");
 	path_of(path, "a.list");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -128,6 +130,7 @@ validators_of_another_image_are_not_used(void **state)
 	assert_true(has(&copy, "192.0.2.9"));
 	assert_string_equal(copy.etag, "");
 	assert_string_equal(copy.last_modified, "");
+	assert_string_equal(copy.region, "");
 	list_free(copy.list);
 }
 
@@ -176,11 +179,11 @@ only_images_and_safe_names_are_stored(void **state)
 	struct image image = make_image("192.0.2.1");
 	const uint64_t none[64] = { 1 };
 
-	assert_int_equal(cache_store(folder, "../x", image.bytes, image.size, "", ""), -EINVAL);
-	assert_int_equal(cache_store(folder, ".x", image.bytes, image.size, "", ""), -EINVAL);
-	assert_int_equal(cache_store(folder, "", image.bytes, image.size, "", ""), -EINVAL);
-	assert_int_not_equal(cache_store(folder, "x", none, sizeof(none), "", ""), 0);
-	assert_int_equal(cache_store("/nonexistent", "x", image.bytes, image.size, "", ""), -ENOENT);
+	assert_int_equal(cache_store(folder, "../x", image.bytes, image.size, "", "", ""), -EINVAL);
+	assert_int_equal(cache_store(folder, ".x", image.bytes, image.size, "", "", ""), -EINVAL);
+	assert_int_equal(cache_store(folder, "", image.bytes, image.size, "", "", ""), -EINVAL);
+	assert_int_not_equal(cache_store(folder, "x", none, sizeof(none), "", "", ""), 0);
+	assert_int_equal(cache_store("/nonexistent", "x", image.bytes, image.size, "", "", ""), -ENOENT);
 	image_free(&image);
 }
 

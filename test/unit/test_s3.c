@@ -96,6 +96,38 @@ named_regions_are_asked_first(void **state)
 	assert_int_equal(fake.nasked, 2);
 }
 
+/* Where it was found the last time: no redirect each time, and one more if it moved. */
+static void
+known_region_is_asked_first(void **state)
+{
+	const struct aws_transport transport = fake_transport(&fake);
+	const struct aws_wishes wishes = { .region = "us-west-2" };
+	struct aws *aws = aws_new(&transport, &wishes, "/nonexistent");
+	struct s3_location location;
+	struct s3_get about = { .location = &location, .region = "us-west-1", .max_bytes = 9 };
+	char reason[S3_REASON_MAX];
+	struct aws_answer answer;
+
+	assert_null(s3_location_parse(&location, "https://buck.s3.us-east-1.amazonaws.com/k"));
+	about.known_region = "eu-central-1";
+	fake.routes[0] = (struct fake_route){ .method = "GET",
+	    .url = "https://buck.s3.eu-central-1.amazonaws.com/k" };
+	assert_int_equal(s3_get(aws, &transport, &about, &answer, reason), AWS_OK);
+	assert_string_equal(answer.region, "eu-central-1");
+	aws_answer_free(&answer);
+	assert_int_equal(fake.nasked, 1);
+	fake.routes[0].status = 400;
+	fake.routes[0].body = "<Error><Code>AuthorizationHeaderMalformed</Code>"
+	    "<Message>no</Message><Region>eu-west-3</Region></Error>";
+	fake.routes[1] = (struct fake_route){ .method = "GET",
+	    .url = "https://buck.s3.eu-west-3.amazonaws.com/k" };
+	assert_int_equal(s3_get(aws, &transport, &about, &answer, reason), AWS_OK);
+	assert_string_equal(answer.region, "eu-west-3");
+	aws_answer_free(&answer);
+	assert_int_equal(fake.nasked, 3);
+	aws_free(aws);
+}
+
 static void
 redirects_are_followed_once_and_signed_anew(void **state)
 {
@@ -149,6 +181,7 @@ main(void)
 		cmocka_unit_test_setup(own_region_comes_before_the_global_endpoint, start),
 		cmocka_unit_test_setup(dots_go_into_the_path, start),
 		cmocka_unit_test_setup(named_regions_are_asked_first, start),
+		cmocka_unit_test_setup(known_region_is_asked_first, start),
 		cmocka_unit_test_setup(redirects_are_followed_once_and_signed_anew, start),
 		cmocka_unit_test_setup(hints_stay_in_bounds, start),
 		cmocka_unit_test_setup(silence_names_the_endpoint_the_vpc_needs, start),

@@ -125,6 +125,7 @@ table_survives_a_restart(void **state)
 	add(&table, "a1", "one", SET_THREAT_INTEL, SET_IN_USE);
 	add(&table, "b2", "two", SET_TRUSTED_ENTITY, SET_CHANGING);
 	snprintf(table.sets[1].owner, sizeof(table.sets[1].owner), "123456789012");
+	snprintf(table.detector, sizeof(table.detector), "12abc34d567e8fa901bc2d34e56789f0");
 	out = open_memstream(&text, &size);
 	assert_non_null(out);
 	set_table_print(&table, out);
@@ -141,6 +142,15 @@ table_survives_a_restart(void **state)
 	assert_true(set_table_parse(&back, text));
 	assert_int_equal(back.n, 2);
 	assert_memory_equal(back.sets, table.sets, 2 * sizeof(back.sets[0]));
+	assert_string_equal(back.detector, table.detector);
+	free(text);
+	/* as it was kept before there was a detector in it */
+	text = strdup("threatlistd sets 1\n");
+	assert_true(set_table_parse(&back, text));
+	assert_string_equal(back.detector, "");
+	free(text);
+	text = strdup("threatlistd sets 1\tdetector/../x\n");
+	assert_false(set_table_parse(&back, text));
 	free(text);
 }
 
