@@ -30,6 +30,7 @@ struct sources;
 struct control;
 struct events;
 struct endpoints;
+struct heartbeat;
 struct keys;
 struct status;
 
@@ -50,6 +51,7 @@ struct agent {
 	struct sources *sources;
 	struct events *events;
 	struct endpoints *endpoints;
+	struct heartbeat *heartbeat;
 	struct keys *keys;
 	struct status *status;
 	struct control *control;
@@ -207,6 +209,12 @@ void status_applied(struct status *status, const struct msg_applied *applied);
 void status_sensor(struct status *status, const struct msg_sensor_status *sensor);
 void status_reporter(struct status *status, const struct msg_reporter_status *reporter);
 void status_sink(struct status *status, const struct msg_sink_status *sink);
+
+/* heartbeat.c: a sign of life for the sinks that want one. */
+struct heartbeat *heartbeat_new(struct agent *agent);
+void heartbeat_free(struct heartbeat *heartbeat);
+/* Takes over what agent->conf says. */
+void heartbeat_configure(struct heartbeat *heartbeat);
 
 /* control.c */
 struct control *control_new(struct agent *agent);	/* NULL: said in the log */

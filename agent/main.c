@@ -159,6 +159,7 @@ reload(struct agent *agent)
 	conf_free(old);
 	say_environment(agent);
 	endpoints_configure(agent->endpoints);
+	heartbeat_configure(agent->heartbeat);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_restart(agent->roles[i]);
 	sources_unite(agent->sources);
@@ -255,9 +256,11 @@ start(struct agent *agent)
 	agent->sources = sources_new(agent);
 	agent->endpoints = endpoints_new(agent);
 	agent->keys = keys_new();
+	agent->heartbeat = heartbeat_new(agent);
 	agent->status = status_new(agent);
 	if (agent->recount == NULL || agent->events == NULL || agent->sources == NULL ||
-	    agent->endpoints == NULL || agent->keys == NULL || agent->status == NULL)
+	    agent->endpoints == NULL || agent->keys == NULL || agent->heartbeat == NULL ||
+	    agent->status == NULL)
 		return -ENOMEM;
 	endpoints_configure(agent->endpoints);
 	for (i = 0; i < ROLE_END; i++) {
@@ -286,6 +289,7 @@ run(struct agent *agent)
 	say_environment(agent);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
+	heartbeat_configure(agent->heartbeat);
 	sources_unite(agent->sources);
 	if (notify_watchdog_ms() > 0) {
 		watchdog.timer = loop_timer_new(agent->loop, on_watchdog, &watchdog);
@@ -304,6 +308,7 @@ out:
 	status_free(agent->status);
 	endpoints_free(agent->endpoints);
 	keys_free(agent->keys);
+	heartbeat_free(agent->heartbeat);
 	events_free(agent->events);
 	for (i = 0; i < ROLE_END; i++)
 		role_free(agent->roles[i]);

@@ -24,6 +24,9 @@ struct delivery {
 	unsigned int batch, limit;	/* bodies at once: as configured, and for now */
 	uint64_t first, last;		/* on its way; first 0: nothing */
 	unsigned int n;			/* bodies of those */
+	char *heartbeat;		/* that waits; owned, NULL: none */
+	size_t heartbeat_size;
+	bool beating;			/* one is on its way */
 	struct sink_result result;	/* that could not be kept yet; outcome 0: none */
 	unsigned int failures;
 	bool spread;			/* the delay of what waits is over */
@@ -75,6 +78,7 @@ delivery_free(struct delivery *delivery)
 	ended = sink_free(delivery->sink);
 	loop_timer_free(delivery->conf.loop, delivery->timer);
 	free(delivery->result.parts);
+	free(delivery->heartbeat);
 	free(delivery);
 	return ended;
 }
@@ -189,6 +193,42 @@ room_for(struct delivery *delivery)
 	return room;
 }
 
+/* True: it is on its way. */
+static bool
+send_heartbeat(struct delivery *delivery)
+{
+	struct spool_body *body;
+
+	/* while the sink fails it waits like everything else */
+	if (delivery->heartbeat == NULL ||
+	    (delivery->failures > 0 && loop_timer_running(delivery->timer)))
+		return false;
+	body = calloc(1, sizeof(*body));
+	if (body == NULL)
+		return false;
+	body->text = delivery->heartbeat;
+	body->size = delivery->heartbeat_size;
+	delivery->heartbeat = NULL;
+	delivery->beating = true;
+	sink_submit(delivery->sink, body, 1);
+	return true;
+}
+
+void
+delivery_heartbeat(struct delivery *delivery, const char *text, size_t size)
+{
+	char *copy = malloc(size + 1);
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, text, size);
+	copy[size] = '\0';
+	free(delivery->heartbeat);
+	delivery->heartbeat = copy;
+	delivery->heartbeat_size = size;
+	delivery_kick(delivery);
+}
+
 void
 delivery_kick(struct delivery *delivery)
 {
@@ -196,7 +236,8 @@ delivery_kick(struct delivery *delivery)
 	unsigned int waiting, room, n = 0;
 	int error;
 
-	if (delivery->first != 0 || loop_timer_running(delivery->timer))
+	if (delivery->first != 0 || delivery->beating || send_heartbeat(delivery) ||
+	    loop_timer_running(delivery->timer))
 		return;
 	if (delivery->kind->owned && !has_owner(delivery))
 		return;
@@ -403,11 +444,34 @@ go_on(struct delivery *delivery)
 	delivery_kick(delivery);
 }
 
+/* Nothing is to be written down: the next one tells all that this one would have. */
+static void
+end_heartbeat(struct delivery *delivery, const struct sink_result *result)
+{
+	delivery->beating = false;
+	free(result->parts);
+	if (result->outcome == OUTCOME_ACCEPTED && delivery->failures > 0) {
+		loop_timer_stop(delivery->timer);
+		recovered(delivery);
+	} else if (result->outcome == OUTCOME_AGAIN) {
+		retry_later(delivery, result);
+	} else if (result->outcome != OUTCOME_ACCEPTED) {
+		snprintf(delivery->error, sizeof(delivery->error), "heartbeat refused: %.200s",
+		    result->error);
+		delivery->state = SINK_FAILED;
+	}
+	delivery_kick(delivery);
+}
+
 static void
 on_done(const struct sink_result *result, void *arg)
 {
 	struct delivery *delivery = arg;
 
+	if (delivery->beating) {
+		end_heartbeat(delivery, result);
+		return;
+	}
 	delivery->result = *result;
 	go_on(delivery);
 }

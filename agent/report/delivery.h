@@ -36,6 +36,12 @@ bool delivery_free(struct delivery *delivery);
 /* There may be something to do. */
 void delivery_kick(struct delivery *delivery);
 
+/*
+ * A sign of life: goes before what waits, without a sequence and without the
+ * spool.  One that cannot go while the sink fails is replaced by the next.
+ */
+void delivery_heartbeat(struct delivery *delivery, const char *text, size_t size);
+
 /* Nothing is on its way now. */
 bool delivery_idle(const struct delivery *delivery);
 

@@ -360,6 +360,17 @@ keep_finish(struct keep *keep)
 	keep_kick(keep);
 }
 
+void
+keep_heartbeat(struct keep *keep, uint32_t sinks, const char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < keep->ndeliveries; i++) {
+		if ((sinks & (UINT32_C(1) << i)) != 0)
+			delivery_heartbeat(keep->deliveries[i], text, size);
+	}
+}
+
 bool
 keep_idle(const struct keep *keep)
 {

@@ -53,6 +53,9 @@ void keep_look_at_own(struct keep *keep, const struct list *list);
 
 void keep_event(struct keep *keep, const struct event *event);
 
+/* A sign of life for these sinks (bits), which is not kept: one that cannot go now is replaced by the next. */
+void keep_heartbeat(struct keep *keep, uint32_t sinks, const char *text, size_t size);
+
 /* Commits what is there, now.  0 or -errno as in spool.h. */
 int keep_commit(struct keep *keep);
 

@@ -207,6 +207,18 @@ answer(struct reporter *reporter, const struct msg_query *query)
 }
 
 static void
+pass_heartbeat(struct reporter *reporter, const struct msg_heartbeat *told, int fd)
+{
+	char *text = malloc(told->size);
+
+	if (text == NULL || pread(fd, text, told->size, 0) != (ssize_t)told->size)
+		log_error("heartbeat not taken error=\"it cannot be read\"");
+	else
+		keep_heartbeat(reporter->keep, told->sinks, text, told->size);
+	free(text);
+}
+
+static void
 tell_status(struct reporter *reporter, uint64_t token)
 {
 	struct message message = { .type = MSG_SINK_STATUS };
@@ -282,6 +294,10 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_KEYS:
 		if (reporter->keep != NULL)
 			keep_seed(reporter->keep, &message->u.keys);
+		break;
+	case MSG_HEARTBEAT:
+		if (reporter->keep != NULL)
+			pass_heartbeat(reporter, &message->u.heartbeat, *fd);
 		break;
 	case MSG_QUERY:
 		answer(reporter, &message->u.query);

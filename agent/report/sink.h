@@ -58,7 +58,10 @@ struct sink_setting {
 	const struct aws_transport *via;	/* of tests; NULL: an own, real one */
 };
 
-/* The blocking half, run in the thread of a sink; sink_NAME.c.  bodies are in sequence order. */
+/*
+ * The blocking half, run in the thread of a sink; sink_NAME.c.  bodies are in
+ * sequence order; one of sequence 0 is a heartbeat, and comes alone.
+ */
 struct sink_kind {
 	unsigned int batch;		/* bodies at once; 0: as configured */
 	size_t batch_bytes;		/* of them together; one is always given */

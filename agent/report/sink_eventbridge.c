@@ -12,6 +12,7 @@
 #define BESIDE_BYTES	1024		/* of an entry for all but its detail, at most */
 #define DETAIL_BYTES	(TOTAL_BYTES - ENTRIES_MAX * BESIDE_BYTES)
 #define DETAIL_TYPE	"GuardDuty Finding"
+#define HEARTBEAT_TYPE	"threatlistd Heartbeat"
 
 struct bus {
 	struct sink_aws way;
@@ -43,9 +44,9 @@ add_entry(struct json_page *page, cJSON *entries, const struct bus *bus,
 	int64_t time_ms;
 
 	json_text(page, entry, "Source", bus->conf->source);
-	json_text(page, entry, "DetailType", DETAIL_TYPE);
+	json_text(page, entry, "DetailType", body->sequence == 0 ? HEARTBEAT_TYPE : DETAIL_TYPE);
 	json_text(page, entry, "Detail", body->text);
-	if (time_read(sink_aws_text(finding, "updatedAt"), &time_ms))
+	if (time_read(sink_aws_text(finding, body->sequence == 0 ? "time" : "updatedAt"), &time_ms))
 		json_integer(page, entry, "Time", (uint64_t)(time_ms / 1000));
 	add_resource(page, entry, finding);
 	json_text(page, entry, "EventBusName", bus->conf->bus);

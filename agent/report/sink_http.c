@@ -214,7 +214,8 @@ make_headers(struct collector *collector, const struct spool_body *bodies, unsig
 	if (!add_header(headers, header_line("Content-Type", "application/json")) ||
 	    !add_header(headers, strdup(collector->host_header)) ||
 	    !add_header(headers, strdup(collector->spool_header)) ||
-	    !add_header(headers, header_line("X-Threatlistd-Sequence", sequence))) {
+	    (bodies[0].sequence != 0 &&
+	    !add_header(headers, header_line("X-Threatlistd-Sequence", sequence)))) {
 		again(result, "out of memory");
 		return false;
 	}

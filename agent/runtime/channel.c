@@ -47,6 +47,7 @@ static const struct {
 	[MSG_SIGHTING] = { sizeof(struct sighting), NO_FD },
 	[MSG_COUNTS] = { sizeof(struct msg_counts), NO_FD },
 	[MSG_EVENT] = { sizeof(struct event), NO_FD },
+	[MSG_HEARTBEAT] = { sizeof(struct msg_heartbeat), WITH_FD },
 	[MSG_QUERY] = { sizeof(struct msg_query), NO_FD },
 	[MSG_EVENT_KEPT] = { sizeof(struct msg_token), NO_FD },
 	[MSG_ANSWER] = { sizeof(struct msg_answer), WITH_FD },
@@ -199,6 +200,11 @@ check_numbers(const struct message *message)
 			    sizeof(message->u.enforcer.stat.sets[i].name)) == NULL)
 				return "text without end";
 		}
+		break;
+	case MSG_HEARTBEAT:
+		if (message->u.heartbeat.size == 0 ||
+		    message->u.heartbeat.size > HEARTBEAT_BYTES)
+			return "size out of bounds";
 		break;
 	case MSG_KEYS:
 		if (message->u.keys.origin != KEYS_CONTAINER &&

@@ -68,6 +68,7 @@ enum message_type {
 
 	/* parent to reporter */
 	MSG_QUERY,		/* struct msg_query */
+	MSG_HEARTBEAT,		/* struct msg_heartbeat + fd: JSON */
 	/* reporter to parent */
 	MSG_EVENT_KEPT,		/* struct msg_token: the event with this id is in the spool */
 	MSG_ANSWER,		/* struct msg_answer + fd: JSON lines, read-only memfd */
@@ -282,6 +283,13 @@ struct msg_query {
 	char id[40];
 };
 
+#define HEARTBEAT_BYTES	65536
+
+struct msg_heartbeat {
+	uint32_t sinks;		/* bits: indexes in the config of those that get it */
+	uint32_t size;		/* bytes of the text, at most HEARTBEAT_BYTES */
+};
+
 struct msg_answer {
 	uint64_t token;
 	int32_t error;		/* 0, -ENOENT … */
@@ -350,6 +358,7 @@ struct message {
 		struct msg_counts counts;
 		struct event event;
 		struct msg_query query;
+		struct msg_heartbeat heartbeat;
 		struct msg_answer answer;
 		struct msg_reporter_status reporter;
 		struct msg_sink_status sink;

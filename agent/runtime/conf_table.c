@@ -170,6 +170,7 @@ static const struct conf_key source_keys[] = {
 #define IS_EVENTBRIDGE	(1u << SINK_EVENTBRIDGE)
 #define IS_SECURITYHUB	(1u << SINK_SECURITYHUB)
 #define IS_SNS		(1u << SINK_SNS)
+#define TAKES_HEARTBEATS	(IS_HTTP | IS_FILE | IS_EVENTBRIDGE | (1u << SINK_STDOUT))
 
 /* The defaults of format and events depend on the type: conf.c settles them. */
 static const struct conf_key sink_keys[] = {
@@ -182,7 +183,7 @@ static const struct conf_key sink_keys[] = {
 	{ .name = "min_severity", .kind = KIND_COUNT, MEMBER(conf_sink, min_severity),
 	  .preset = "0", .low = 0, .high = 10 },
 	{ .name = "heartbeat", .kind = KIND_OFF_DURATION, MEMBER(conf_sink, heartbeat_ms),
-	  .preset = "off", .low = SECOND, .high = 7 * DAY },
+	  .preset = "off", .low = SECOND, .high = 7 * DAY, .types = TAKES_HEARTBEATS },
 	{ .name = "url", .kind = KIND_URL, MEMBER(conf_sink, url),
 	  .types = IS_HTTP, .required = true },
 	{ .name = "batch", .kind = KIND_COUNT, MEMBER(conf_sink, batch),

@@ -168,3 +168,18 @@ def test_nothing_secret_is_logged(reporting):
     log = "".join(reporter.log)
     assert "aws credentials from=instance" in log
     assert not any(secret in log for secret in ("Signature=", "SecretAccessKey", *secrets))
+
+
+def test_heartbeat_is_of_a_type_of_its_own(reporting):
+    reporter = reporting.start(SINK)
+    beat = {"type": "threatlistd Heartbeat", "time": "2026-11-24T12:00:01.000Z", "hostId": "i-0abc", "warnings": []}
+    reporter.say("heartbeat " + json.dumps(beat))
+    assert until(lambda: len(reporting.aws.events()) == 1)
+    event = reporting.aws.events()[0]["event"]
+    assert event["detail-type"] == "threatlistd Heartbeat" and event["detail"] == beat
+    assert event["time"] == "2026-11-24T12:00:01Z" and event["source"] == SOURCE
+    # it takes no sequence away
+    reporter.count("203.0.113.9", 1)
+    assert until(lambda: len(reporting.aws.events()) == 2)
+    assert sequences(reporting.aws.events()[1:]) == [1]
+    reporting.is_clean()

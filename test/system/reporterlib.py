@@ -181,6 +181,10 @@ class Collector:
         return {ours(f)["sequence"]: f for r in list(self.requests) if r.get("answer") and r["answer"][0] // 100 == 2
                 for f in r["findings"]}
 
+    def accepted_ids(self):
+        return {f["id"] for r in list(self.requests) if r.get("answer") and r["answer"][0] // 100 == 2
+                for f in r["findings"] if "id" in f}
+
     def close(self):
         self.server.shutdown()
         self.server.server_close()

@@ -216,3 +216,46 @@ def test_bodies_stay_below_a_mebibyte(tmp_path, reporters, collectors):
     assert max(len(r["body"]) for r in collector.requests) <= 1 << 20
     assert set(collector.accepted()) == set(range(1, 1001))
     assert all(re.fullmatch(rb"\[\{.*\}\]", r["body"]) and json.loads(r["body"]) for r in collector.requests)
+
+
+BEAT = '{"type":"threatlistd Heartbeat","hostId":"i-0abc","warnings":[]}'
+
+
+def test_heartbeat_has_no_sequence_and_is_not_kept(tmp_path, collectors, reporters):
+    collector = collectors()
+    reporter = reporters(write_config(tmp_path, http_sink(collector.url)))
+    reporter.say("heartbeat " + BEAT)
+    assert until(lambda: len(collector.requests) == 1)
+    request = collector.requests[0]
+    assert request["body"].decode() == f"[{BEAT}]"
+    assert "X-Threatlistd-Sequence" not in request["headers"] and request["headers"]["X-Threatlistd-Spool"]
+    feed(reporter, 1)
+    assert until(lambda: len(collector.requests) == 2)
+    assert collector.requests[1]["headers"]["X-Threatlistd-Sequence"] == "1-1"
+    (sink,), status = reporter.status()
+    assert (sink["sequence"], sink["pending"]) == (1, 0) and len(reporter.findings()) == 1
+
+
+def test_of_heartbeats_that_cannot_go_the_last_one_goes(tmp_path, collectors, reporters):
+    down = [True]
+    collector = collectors(lambda request: (503, {}) if down[0] else (200, {}))
+    reporter = reporters(write_config(tmp_path, http_sink(collector.url)))
+    reporter.say("heartbeat " + BEAT)
+    assert until(lambda: reporter.status()[0][0]["error"] != "")  # seen, though nothing else is to be told
+    for number in range(5):
+        reporter.say("heartbeat " + BEAT.replace("i-0abc", f"i-{number}"))
+    down[0] = False
+    assert until(lambda: any(r["answer"][0] == 200 for r in collector.requests), 30)
+    assert until(lambda: reporter.status()[0][0]["error"] == "")
+    took = [f["hostId"] for r in collector.requests if r["answer"][0] == 200 for f in r["findings"]]
+    assert took == ["i-4"]
+
+
+def test_heartbeat_does_not_overtake_what_fails_nor_hold_it_up(tmp_path, collectors, reporters):
+    collector = collectors(lambda request: (400, {}) if request["findings"][0].get("hostId") else (200, {}))
+    reporter = reporters(write_config(tmp_path, http_sink(collector.url)))
+    reporter.say("heartbeat " + BEAT)
+    feed(reporter, 3)
+    assert until(lambda: len(collector.accepted_ids()) == 3)
+    (sink,), _ = reporter.status()
+    assert sink["refused"] == 0

@@ -299,6 +299,21 @@ send_list(struct tool *tool, const char *cidr)
 	entries_free(entries);
 }
 
+/* A text for all sinks. */
+static void
+do_heartbeat(struct tool *tool, const char *text)
+{
+	struct message message = { .type = MSG_HEARTBEAT };
+	int fd = memfd_with("heartbeat", text, strlen(text));
+
+	if (fd < 0)
+		die("memfd");
+	message.u.heartbeat.sinks = UINT32_MAX;
+	message.u.heartbeat.size = (uint32_t)strlen(text);
+	send_it(tool, &message, fd);
+	close(fd);
+}
+
 static void
 do_line(struct tool *tool, char *line)
 {
@@ -316,6 +331,8 @@ do_line(struct tool *tool, char *line)
 		do_count(tool, args);
 	} else if (strcmp(line, "event") == 0) {
 		do_event(tool, args);
+	} else if (strcmp(line, "heartbeat") == 0) {
+		do_heartbeat(tool, args);
 	} else if (strcmp(line, "findings") == 0) {
 		do_query(tool, QUERY_FINDINGS, args);
 	} else if (strcmp(line, "show") == 0) {
