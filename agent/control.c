@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,25 +13,27 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "peer.h"
 #include "runtime/control.h"
 #include "runtime/passing.h"
 #include "status_json.h"
 #include "threatlistd/log.h"
 
-#define CLIENTS_MAX		16
+#define CLIENTS_MAX		32
+#define ROOT_CLIENTS		8	/* of these, for root alone */
+#define USER_CLIENTS_MAX	8	/* of one uid other than root's */
+#define BACKLOG			128	/* waiting to be accepted */
+#define SAY_REFUSED_MS		1000	/* a log line about those who may not, at most every */
 #define ASK_LIMIT_MS		5000	/* for a client to send its request */
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
 #define CHECK_LIMIT_MS		2000
-#define GROUPS_MAX		256
-#define READERS_GROUP		"threatlistd"
 
 struct client {
 	struct control *control;
 	int fd;				/* -1: free slot */
-	struct ucred who;
-	bool operates;
-	char by[64];
-	struct control_request request;
+	uint64_t number;		/* in the order they came */
+	struct peer peer;
+	struct control_request request;	/* kind 0: not sent yet */
 	uint64_t token;			/* of the question to a role, 0: none */
 	bool asked_status;
 	int store_error;		/* an order that was done but not kept on disk */
@@ -44,9 +44,22 @@ struct control {
 	struct agent *agent;
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	uint64_t next_token;
+	uint64_t next_token, next_number;
+	struct log_limit refused;
 	struct client clients[CLIENTS_MAX];
 };
+
+/* What was sent and not read would make the kernel reset, and the answer could get lost. */
+static void
+part_from(int fd)
+{
+	char rest[sizeof(struct control_request)];
+
+	shutdown(fd, SHUT_RD);
+	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		continue;
+	close(fd);
+}
 
 static void
 hang_up(struct client *client)
@@ -56,7 +69,7 @@ hang_up(struct client *client)
 	client->asked_status = false;
 	loop_timer_stop(client->limit);
 	loop_del_fd(client->control->agent->loop, client->fd);
-	close(client->fd);
+	part_from(client->fd);
 	client->fd = -1;
 	client->token = 0;
 	client->store_error = 0;
@@ -189,7 +202,7 @@ order(struct client *client, uint8_t what, uint8_t mode, uint32_t confirm_s)
 
 	client->token = ++client->control->next_token;
 	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
-	client->store_error = agent_change_mode(agent, &change, client->by, client->token);
+	client->store_error = agent_change_mode(agent, &change, client->peer.by, client->token);
 	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
 		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
 }
@@ -270,7 +283,7 @@ confirm(struct client *client)
 
 	client->token = ++client->control->next_token;
 	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
-	rc = agent_confirm(agent, client->by, client->token);
+	rc = agent_confirm(agent, client->peer.by, client->token);
 	if (rc == -ENOENT)
 		answer(client, 1, "nothing waits for a confirmation: mode is %s",
 		    mode_text(agent_mode(agent)));
@@ -329,6 +342,20 @@ serve(struct client *client)
 }
 
 static void
+refuse(struct client *client)
+{
+	struct control *control = client->control;
+	unsigned int skipped;
+
+	if (log_allowed(&control->refused, loop_now_ms(), SAY_REFUSED_MS, &skipped))
+		log_warn("command refused command=%s peer=\"%s\" pid=%d program=\"%s\" skipped=%u",
+		    control_name(client->request.kind), client->peer.by,
+		    (int)client->peer.who.pid, client->peer.program, skipped);
+	answer(client, 4, "%s is for root and members of group %.100s",
+	    control_name(client->request.kind), control->agent->conf->agent.admin_group);
+}
+
+static void
 on_request(int fd, uint32_t events, void *arg)
 {
 	struct client *client = arg;
@@ -350,99 +377,97 @@ on_request(int fd, uint32_t events, void *arg)
 	}
 	memcpy(&client->request, data, sizeof(client->request));
 	if (control_operates(client->request.kind)) {
-		if (!client->operates) {
-			log_warn("command refused command=%s peer=\"%s\" pid=%d",
-			    control_name(client->request.kind), client->by, (int)client->who.pid);
-			answer(client, 4, "%s is for root and members of group %s",
-			    control_name(client->request.kind),
-			    client->control->agent->conf->agent.admin_group);
+		if (!client->peer.operates) {
+			refuse(client);
 			return;
 		}
-		log_notice("command command=%s text=\"%.64s\" peer=\"%s\" pid=%d",
-		    control_name(client->request.kind), client->request.text, client->by,
-		    (int)client->who.pid);
+		log_notice("command command=%s text=\"%.64s\" peer=\"%s\" pid=%d program=\"%s\"",
+		    control_name(client->request.kind), client->request.text, client->peer.by,
+		    (int)client->peer.who.pid, client->peer.program);
 	}
 	serve(client);
 }
 
-/* Is the peer a member of the group of this name, by its credentials? */
-static bool
-in_group(int fd, gid_t first, const char *name)
+/*
+ * A place for one more.  Who holds all it may have loses the one that has been
+ * silent longest: a crowd costs other users nothing, and itself no answer.
+ */
+static struct client *
+make_room(struct control *control, const struct peer *peer)
 {
-	const struct group *group = getgrnam(name);
-	gid_t groups[GROUPS_MAX];
-	socklen_t size = sizeof(groups);
-	size_t i;
+	struct client *room = NULL, *silent = NULL;
+	int max = CLIENTS_MAX, most = CLIENTS_MAX, own = 0, i;
 
-	if (group == NULL)
-		return false;
-	if (first == group->gr_gid)
-		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) != 0)
-		return false;
-	for (i = 0; i < size / sizeof(groups[0]); i++) {
-		if (groups[i] == group->gr_gid)
-			return true;
+	if (peer->who.uid != 0) {
+		max -= ROOT_CLIENTS;
+		most = USER_CLIENTS_MAX;
 	}
-	return false;
+	for (i = 0; i < max; i++) {
+		struct client *client = &control->clients[i];
+
+		if (client->fd < 0) {
+			room = client;
+			continue;
+		}
+		own += client->peer.who.uid == peer->who.uid;
+		if ((peer->who.uid == 0 || client->peer.who.uid == peer->who.uid) &&
+		    client->request.kind == 0 &&
+		    (silent == NULL || client->number < silent->number))
+			silent = client;
+	}
+	if (room != NULL && own < most)
+		return room;
+	if (silent != NULL)
+		answer(silent, 1, "busy: others asked, try again");
+	return silent;
 }
 
-/* Who may talk at all; the roles share our uid and must not. */
-static bool
-admit(struct control *control, struct client *client)
+static void
+turn_away(int fd, int exit_code, const char *message)
 {
-	const char *admins = control->agent->conf->agent.admin_group;
-	const struct passwd *user = getpwuid(client->who.uid);
+	struct control_reply reply = { .exit_code = exit_code };
 
-	snprintf(client->by, sizeof(client->by), "uid %u (%.32s)", client->who.uid,
-	    user != NULL ? user->pw_name : "?");
-	client->operates = client->who.uid == 0;
-	if (client->who.uid == 0)
-		return true;
-	if (client->who.uid == getuid())
-		return false;
-	client->operates = in_group(client->fd, client->who.gid, admins);
-	return client->operates || in_group(client->fd, client->who.gid, READERS_GROUP);
+	snprintf(reply.message, sizeof(reply.message), "%s", message);
+	send_reply(fd, &reply, -1);
+	part_from(fd);
 }
 
 static void
 on_client(int listening, uint32_t events, void *arg)
 {
 	struct control *control = arg;
-	struct client *client = NULL;
-	socklen_t size = sizeof(struct ucred);
-	int fd, i;
+	const char *admins = control->agent->conf->agent.admin_group;
+	struct client *client;
+	struct peer peer;
+	char message[CONTROL_TEXT_MAX];
+	int fd;
 
 	fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
-	for (i = 0; i < CLIENTS_MAX && client == NULL; i++) {
-		if (control->clients[i].fd < 0)
-			client = &control->clients[i];
+	peer_know(&peer, fd, admins);
+	if (!peer.reads) {
+		snprintf(message, sizeof(message), "only root, group %.100s and group "
+		    PEER_READERS " may ask", admins);
+		turn_away(fd, 4, message);
+		return;
 	}
+	client = make_room(control, &peer);
 	if (client == NULL) {
-		struct control_reply busy = { .exit_code = 1 };
-
-		snprintf(busy.message, sizeof(busy.message),
-		    "busy: %d clients are being served, try again", CLIENTS_MAX);
-		send_reply(fd, &busy, -1);
+		turn_away(fd, 1, "busy: as many clients as can be are being served, try again");
+		return;
+	}
+	if (loop_add_fd(control->agent->loop, fd, EPOLLIN, on_request, client) != 0) {
 		close(fd);
 		return;
 	}
 	memset(&client->request, 0, sizeof(client->request));
 	client->fd = fd;
-	if (loop_add_fd(control->agent->loop, fd, EPOLLIN, on_request, client) != 0) {
-		close(fd);
-		client->fd = -1;
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->who, &size) != 0 ||
-	    !admit(control, client)) {
-		answer(client, 4, "only root, group %s and group " READERS_GROUP " may ask",
-		    control->agent->conf->agent.admin_group);
-		return;
-	}
+	client->peer = peer;
+	client->number = ++control->next_number;
 	loop_timer_start(control->agent->loop, client->limit, ASK_LIMIT_MS);
+	/* most have sent it by now, and are served however many come behind them */
+	on_request(fd, EPOLLIN, client);
 }
 
 static struct client *
@@ -536,7 +561,7 @@ listen_at(const char *path)
 	unlink(path);
 	/* whoever may connect is judged by its credentials, not by the mode */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    chmod(path, 0666) != 0 || listen(fd, CLIENTS_MAX) != 0) {
+	    chmod(path, 0666) != 0 || listen(fd, BACKLOG) != 0) {
 		int error = -errno;
 
 		close(fd);

@@ -15,7 +15,7 @@
 #include "threatlistd/log.h"
 
 #define ANSWER_LIMIT_MS	1000	/* a busy enforcer may be loading: say what is known */
-#define ASKERS_MAX	16
+#define ASKERS_MAX	32
 
 struct asker {
 	status_fn *call;
@@ -88,8 +88,9 @@ status_ask(struct status *status, status_fn *call, void *arg)
 	}
 	status->askers[status->naskers].call = call;
 	status->askers[status->naskers].arg = arg;
-	if (status->naskers++ > 0)
-		return;		/* comes along with the one that is under way */
+	status->naskers++;
+	if (loop_timer_running(status->limit))
+		return;		/* comes along with the question that is under way */
 	message.u.token.token = ++status->token;
 	for (i = 0; i < ROLE_LASTING; i++) {
 		if (role_send(status->agent->roles[i], &message, -1) == 0)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control socket: who may ask, what it survives, what the log says of who asked."""
+
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import BUILD, LISTED, SANITIZED, until
+
+REQUEST, STATUS, PANIC = 280, 1, 9  # bytes of struct control_request; kinds of agent/runtime/control.h
+
+# Speaks to the socket as somebody else would.
+TALKER = """
+import os, socket, struct, sys, time
+path, what, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def request(kind, text=b""):
+    return struct.pack("=IIIIq256s", 1, kind, 0, 0, 0, text)
+def connected():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path)
+    s.settimeout(5)
+    return s
+def stay(sockets):
+    print("ready", flush=True)
+    sys.stdin.read()
+if what == "silent":
+    stay([connected() for _ in range(n)])
+elif what == "deaf":
+    sockets = [connected() for _ in range(n)]
+    for s in sockets:
+        try: s.send(request(1))
+        except OSError: pass
+    stay(sockets)
+elif what == "storm":
+    print("ready", flush=True)
+    end = time.monotonic() + n
+    count = 0
+    while time.monotonic() < end:
+        s = connected()
+        try: s.send(request(1) if count % 2 else b"half")
+        except OSError: pass
+        s.close()
+        count += 1
+    print(count)
+elif what == "ask":
+    s = connected()
+    try: s.send(request(n))
+    except OSError: pass
+    try: data = s.recv(4096)
+    except OSError: data = b""
+    print(struct.unpack("=i", data[:4])[0] if len(data) >= 4 else -1)
+"""
+
+BAD = {
+    "empty message": b"",
+    "one byte": b"x",
+    "half a request": struct.pack("=II", 1, STATUS),
+    "a byte less": struct.pack("=II", 1, STATUS) + bytes(REQUEST - 9),
+    "zeros": bytes(REQUEST),
+    "ones": b"\xff" * REQUEST,
+    "text without end": struct.pack("=IIIIq", 1, STATUS, 0, 0, 0) + b"A" * 256,
+    "a byte more": struct.pack("=II", 1, STATUS) + bytes(REQUEST - 7),
+    "much more": b"y" * 100000,
+}
+
+
+@pytest.fixture
+def running(lab, agent):
+    """An agent that every user can reach, and what is started against it."""
+    agent.configure()
+    agent.start()
+    for path in (agent.dir, agent.dir / "run"):
+        path.chmod(0o755)
+    assert until(lambda: blocks(lab))
+    return agent
+
+
+def blocks(lab):
+    return not lab.ping(lab.agent, LISTED)
+
+
+def path_of(agent):
+    return agent.dir / "run" / "control.sock"
+
+
+def talk(lab, agent, what, n, user=None):
+    as_user = ["setpriv", *user] if user else []
+    return lab.inside(lab.agent, *as_user, sys.executable, "-c", TALKER, path_of(agent), what, n).stdout.strip()
+
+
+class Crowd:
+    """A process that holds connections, or makes them, until it is told to end."""
+
+    def __init__(self, lab, agent, what, n, user=None):
+        as_user = ["setpriv", *user] if user else []
+        self.process = subprocess.Popen(["ip", "netns", "exec", lab.agent, *as_user, sys.executable, "-c", TALKER,
+                                         str(path_of(agent)), what, str(n)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        lab.processes.append(self.process)
+
+    def ready(self):
+        assert self.process.stdout.readline().strip() == "ready"
+        return self
+
+    def end(self):
+        return self.process.communicate(timeout=30)[0]
+
+
+def answered_at_once(agent):
+    """Status, right, within a second; of five, most, as the machine may be busy with others."""
+    took = []
+    for _ in range(5):
+        before = time.monotonic()
+        status = agent.status()
+        took.append(time.monotonic() - before)
+        assert status and status["mode"] == "drop" and status["table"]["list"] >= 1, status
+    assert sorted(took)[2] < (5 if SANITIZED else 1), took
+
+
+def members(group):
+    """Options of setpriv for a user in this group alone, of a uid of its own."""
+    return ["--reuid=65533", f"--regid={group}", "--clear-groups"]
+
+
+@pytest.mark.parametrize("what,n", [("silent", 300), ("deaf", 300)])
+def test_hundreds_of_clients_that_say_or_hear_nothing(lab, running, what, n):
+    crowd = Crowd(lab, running, what, n).ready()
+    answered_at_once(running)
+    assert blocks(lab)
+    crowd.end()
+    answered_at_once(running)
+
+
+def test_a_storm_of_clients(lab, running):
+    crowds = [Crowd(lab, running, "storm", 4).ready() for _ in range(3)]
+    answered_at_once(running)
+    assert blocks(lab)
+    assert sum(int(crowd.end()) for crowd in crowds) > 300
+    answered_at_once(running)
+
+
+def test_a_reader_cannot_keep_root_out(lab, agent):
+    """Hundreds of connections of somebody who may only read leave room for root, and for other readers."""
+    agent.configure(agent="admin_group = daemon")
+    agent.start()
+    for path in (agent.dir, agent.dir / "run"):
+        path.chmod(0o755)
+    daemon = os.popen("getent group daemon").read().split(":")[2]
+    crowd = Crowd(lab, agent, "deaf", 200, members(daemon)).ready()
+    held = Crowd(lab, agent, "silent", 200, members(daemon)).ready()
+    answered_at_once(agent)
+    other = ["--reuid=65532", f"--regid={daemon}", "--clear-groups"]
+    assert talk(lab, agent, "ask", STATUS, other) == "0"
+    assert agent.ctl("enforce", "watch").returncode == 0
+    crowd.end()
+    held.end()
+
+
+def test_what_is_no_request(lab, running):
+    for name, data in BAD.items():
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.connect(str(path_of(running)))
+        client.settimeout(6)
+        client.send(data)
+        said = client.recv(4096)
+        client.close()
+        assert said[:4] == (b"" if name == "empty message" else struct.pack("=i", 2)), name
+    answered_at_once(running)
+    assert blocks(lab)
+
+
+def test_two_requests_and_descriptors(lab, running):
+    """One request a connection; what comes along with it is closed."""
+    answered_at_once(running)
+    parent = running.roles()["parent"]
+    before = len(os.listdir(f"/proc/{parent}/fd"))
+    good = struct.pack("=IIIIq256s", 1, STATUS, 0, 0, 0, b"")
+    for _ in range(100):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.connect(str(path_of(running)))
+        try:
+            socket.send_fds(client, [good], [0] * 100)
+            client.send(good)
+        except OSError:
+            pass
+        client.close()
+    answered_at_once(running)
+    assert until(lambda: len(os.listdir(f"/proc/{parent}/fd")) <= before + 2)
+
+
+def test_strangers_are_refused(lab, running):
+    stranger = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert talk(lab, running, "ask", STATUS, stranger) == "4"
+    assert talk(lab, running, "ask", PANIC, stranger) == "4"
+    assert blocks(lab)
+    crowd = Crowd(lab, running, "silent", 300, stranger)
+    answered_at_once(running)
+    crowd.process.kill()
+    assert "command command=panic" not in running.log()
+
+
+def test_the_log_says_who_asked(lab, running):
+    assert running.ctl("enforce", "watch").returncode == 0
+    line = re.search(r'command command=enforce text="watch" peer="uid 0 \(root\)" pid=(\d+) program="threatlistctl"',
+                     running.log())
+    assert line, running.log()
+    assert int(line[1]) > 1
+    assert running.ctl("status").returncode == 0
+    assert "command=status" not in running.log()
+
+
+def test_the_agents_own_user_is_refused(lab, agent):
+    """The roles have the agent's uid: one that was taken over must not command the parent."""
+    own = 65531
+    agent.configure(agent="admin_group = daemon")
+    daemon = os.popen("getent group daemon").read().split(":")[2]
+    for path in (agent.dir, *agent.dir.iterdir()):
+        os.chown(path, own, own)
+    agent.dir.chmod(0o755)
+    caps = "+net_admin,+net_raw"
+    with open(agent.log_path, "a", encoding="utf-8") as log:
+        agent.process = lab.start(lab.agent, "setpriv", f"--reuid={own}", f"--regid={own}", "--clear-groups",
+                                  f"--inh-caps={caps}", f"--ambient-caps={caps}", BUILD / "threatlistd", "-c",
+                                  agent.config, log=log)
+    assert until(agent.ready), agent.log()
+    for group in (own, daemon):
+        itself = [f"--reuid={own}", f"--regid={group}", "--clear-groups"]
+        assert talk(lab, agent, "ask", STATUS, itself) == "4"
+        assert talk(lab, agent, "ask", PANIC, itself) == "4"
+    assert blocks(lab)
+    assert talk(lab, agent, "ask", STATUS, members(daemon)) == "0"
+    assert agent.ctl("panic").returncode == 0 and not blocks(lab)
