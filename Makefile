@@ -9,6 +9,7 @@ O ?= build
 VARIANT ?=
 B := $(O)$(if $(VARIANT),-$(VARIANT))
 PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -110,7 +111,7 @@ check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system
 check-system: all $(TOOLS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/system
 
-# Root: the Debian package in a booted systemd.  Skips, saying why, where that cannot be had.
+# Root: what is in both packages; the Debian one in a booted systemd, or skipped, saying why, where none boots.
 check-service:
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -rs -p no:cacheprovider test/service
 
@@ -135,12 +136,12 @@ EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aw
 
 # A config that is there already stays.
 install: all
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) \
 		$(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples $(DESTDIR)$(SYSCONFDIR)/threatlistd/conf.d
-	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(PREFIX)/sbin/threatlistd
+	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(SBINDIR)/threatlistd
 	$(INSTALL) -m 755 $(B)/threatlistctl $(DESTDIR)$(PREFIX)/bin/threatlistctl
-	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' packaging/systemd/threatlistd.service >$(DESTDIR)$(UNITDIR)/threatlistd.service
+	sed -e 's|/usr/sbin/|$(SBINDIR)/|' packaging/systemd/threatlistd.service >$(DESTDIR)$(UNITDIR)/threatlistd.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/threatlistd.service
 	$(INSTALL) -m 644 packaging/systemd/threatlistd.sysusers $(DESTDIR)$(SYSUSERSDIR)/threatlistd.conf
 	$(INSTALL) -m 644 packaging/completion/threatlistctl.bash \

@@ -93,7 +93,7 @@ rpm_package() {
 	set -- --define "_topdir $top" --define "_buildhost reproducible" --define "use_source_date_epoch_as_buildtime 1" \
 		--define "clamp_mtime_to_source_date_epoch 1"
 	# where rpm comes without systemd's macros (Debian), and knows no Debian packages
-	rpm --eval '%{_unitdir}' | grep -q '^%' && set -- "$@" --nodeps --load packaging/rpm/macros.systemd
+	rpm --eval '%{_unitdir}' | grep -q '^%' && set -- "$@" --nodeps --load packaging/rpm/macros.debian
 	rpmbuild -bb "$@" "$top/SPECS/threatlistd.spec" >"$top/log" 2>&1 || {
 		cat "$top/log" >&2
 		die "rpmbuild failed"

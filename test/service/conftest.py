@@ -17,9 +17,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def deb():
     """The package of the tree as it is."""
-    done = subprocess.run(["sh", "packaging/build.sh", "deb"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()[-1]
+    return hosts.build("deb")
+
+
+@pytest.fixture(scope="session")
+def rpm():
+    return hosts.build("rpm")
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,14 @@ def build_tree(packages):
     return tree
 
 
+def build(kind, root=ROOT, umask="022", **env):
+    """The path of the package of that tree; kind is deb or rpm."""
+    done = subprocess.run(["sh", "-c", f"umask {umask}; exec sh packaging/build.sh {kind}"], cwd=root,
+                          env={**os.environ, "O": "build", **env}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(done.stdout.split()[-1])
+
+
 def variant(deb, version, folder, edit=None):
     """The same package as another version; edit(tree) may change its files."""
     tree = folder / f"deb-{version}"
@@ -233,5 +241,5 @@ def in_kernel(lab, address):
     return lab.in_set("hosts4", address) or lab.in_set("hosts4_b", address)
 
 
-__all__ = ["Host", "Pings", "ROOT", "Unavailable", "blocked", "build_tree", "depends", "edit_config", "in_kernel",
-           "labs", "run", "until", "variant"]
+__all__ = ["Host", "Pings", "ROOT", "Unavailable", "blocked", "build", "build_tree", "depends", "edit_config",
+           "in_kernel", "labs", "run", "until", "variant"]
