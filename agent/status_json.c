@@ -115,6 +115,11 @@ warn_of_source(const struct source_view *view, cJSON *warnings)
 {
 	const char *name = view->conf->name;
 	uint64_t quota = view->set != NULL ? set_kind_quota((enum set_kind)view->set->kind) : 0;
+	uint64_t entries = view->row != NULL ? view->row->entries : 0;
+
+	/* entity lists hold domain names as well */
+	if (view->set != NULL && view->set->kind >= SET_THREAT_ENTITY)
+		entries += view->domains;
 
 	if (view->error[0] != '\0')
 		warn(warnings, "source %s: %s", name, view->error);
@@ -125,9 +130,9 @@ warn_of_source(const struct source_view *view, cJSON *warnings)
 	if (view->left_out > 0)
 		warn(warnings, "source %s: %zu lists are left out, there are at most %d sources",
 		    name, view->left_out, LIST_SOURCES_MAX);
-	if (quota > 0 && view->row != NULL && view->row->entries > quota)
+	if (quota > 0 && entries > quota)
 		warn(warnings, "source %s: %llu entries are in force, of a %s GuardDuty reads at "
-		    "most %llu", name, (unsigned long long)view->row->entries,
+		    "most %llu", name, (unsigned long long)entries,
 		    set_kind_text((enum set_kind)view->set->kind), (unsigned long long)quota);
 }
 

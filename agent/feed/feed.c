@@ -140,6 +140,18 @@ is_of_entities(const struct msg_fetch *last)
 	return last->has_set && last->set.kind >= SET_THREAT_ENTITY;
 }
 
+/* GuardDuty itself does not use such a list; here it is read whole. */
+static void
+say_quota(const struct conf_source *source, const struct threat_set *set,
+    const struct format_report *report)
+{
+	char text[QUOTA_TEXT_MAX];
+
+	if (format_quota_warning(report, (unsigned int)set_kind_quota((enum set_kind)set->kind),
+	    text))
+		log_warn("list above a quota source=%s warning=\"%s\"", source->name, text);
+}
+
 static enum source_outcome
 parse(const struct conf_source *source, const struct msg_fetch *last, struct source_text *text,
     struct entries *entries, struct msg_fetched *fetched)
@@ -160,6 +172,8 @@ parse(const struct conf_source *source, const struct msg_fetch *last, struct sou
 	copy_rejects(&report, fetched);
 	outcome = judge_text(source, error, &report, fetched, is_of_entities(last) &&
 	    domains_count(entries_domains(entries)) > 0, text);
+	if (outcome == SOURCE_READ && last->has_set)
+		say_quota(source, &last->set, &report);
 	/* the entries hold all of it */
 	free(text->data);
 	text->data = NULL;

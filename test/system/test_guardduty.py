@@ -5,6 +5,7 @@ import datetime
 import json
 import pathlib
 import re
+import shutil
 import signal
 import sys
 
@@ -16,6 +17,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "aws"))
 from client import STATIC_KEY, STATIC_SECRET, Standin  # noqa: E402
 
 SOURCE = "[source guardduty]\ntype = guardduty\n"
+
+# says no to everybody, and keeps what it was asked for
+PROXY = """
+import socket, sys
+s = socket.create_server(("", 3128))
+while True:
+    c, _ = s.accept()
+    line = c.makefile().readline().strip()
+    if line:
+        open(sys.argv[1], "a").write(line + "\\n")
+    c.sendall(b"HTTP/1.1 403 no\\r\\nContent-Length: 0\\r\\n\\r\\n"); c.close()
+"""
+REACH = "import socket; socket.create_connection(('192.0.2.10', 3128), 1)"
 
 
 @pytest.fixture
@@ -332,9 +346,16 @@ def test_reload_and_names(lab, aws, host):
 def test_entries_over_the_quota_are_a_warning(lab, aws, host):
     aws.threat_list("first", f"{LISTED}\n")
     aws.threat_list("many", "".join(f"10.1.{n // 256}.{n % 256}\n" for n in range(2001)), kind="ipset")
+    aws.threat_list("names", f"{INNOCENT6}\n" + "".join(f"host{n}.example.com\n" for n in range(1000)),
+                    kind="threatentityset")
     start(host, aws)
-    assert state(host, "many", "ok")["entries"] == 2001
-    assert any("2001 entries" in warning and "at most 2000" in warning for warning in host.status()["warnings"])
+    assert state(host, "many", "ok")["entries"] == 2001 and state(host, "names", "ok")["domains"] == 1000
+    warnings = host.status()["warnings"]
+    assert any("2001 entries" in warning and "at most 2000" in warning for warning in warnings)
+    assert any("1001 entries" in warning and "at most 1000" in warning for warning in warnings), warnings
+    assert "list above a quota source=many" in host.log() and "has 1001 entries, GuardDuty's quota is 1000" in host.log()
+    # none of it was cut off
+    assert until(lambda: lab.in_set("hosts6", INNOCENT6))
 
 
 @pytest.mark.parametrize("static", [False, True], ids=["instance-role", "environment"])
@@ -356,3 +377,44 @@ def test_no_secret_is_told(lab, aws, host, static):
     for pid in roles:  # no core file either
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"Max core file size +0 +0 ", limits), limits
+
+
+@pytest.fixture
+def silent_endpoint(lab):
+    """GuardDuty's real name, at an address from which nothing ever comes back: a VPC without a way out."""
+    folder = pathlib.Path("/etc/netns") / lab.agent
+    folder.mkdir(parents=True)
+    (folder / "hosts").write_text("127.0.0.1 localhost\n192.0.2.77 guardduty.us-west-2.amazonaws.com\n")
+    lab.inside(lab.agent, "ip", "neigh", "add", "192.0.2.77", "lladdr", "02:00:00:00:00:77", "dev", "to-innocent")
+    yield
+    shutil.rmtree(folder)
+
+
+def test_vpc_without_endpoints_is_named(lab, aws, host, silent_endpoint):
+    host.configure(agent="refresh = 1h", sources=SOURCE + f"[source local]\ntype = file\nlocation = {host.list}\n")
+    env = aws.environment(static=True)
+    del env["AWS_ENDPOINT_URL_GUARDDUTY"]
+    host.start(env=env, wait=False)
+    failing = until(lambda: (now := host.status()) and (s := now["sources"][0])["state"] == "failing" and s, 30)
+    assert failing, host.status()
+    assert "not reached 2 times" in failing["error"]
+    assert "the VPC needs the interface endpoint com.amazonaws.us-west-2.guardduty" in failing["error"]
+    # the lists beside it are in force
+    assert until(lambda: lab.in_set("hosts4", LISTED)) and sources(host)["local"]["state"] == "ok"
+    assert any("com.amazonaws.us-west-2.guardduty" in warning for warning in host.status()["warnings"])
+
+
+def test_proxy_is_for_aws_and_never_for_the_metadata_service(lab, aws, host):
+    aws.threat_list("first", f"{LISTED}\n")
+    host.configure(agent="refresh = 1h\nproxy = http://192.0.2.10:3128", sources=SOURCE)
+    env = aws.environment()
+    # a name is what a proxy is asked for; loopback never is
+    env["AWS_ENDPOINT_URL_GUARDDUTY"] = "https://guardduty.us-west-2.amazonaws.com"
+    seen = lab.work / "proxy"
+    lab.start(lab.innocent, sys.executable, "-c", PROXY, seen)
+    assert until(lambda: lab.inside(lab.agent, sys.executable, "-c", REACH, check=False).returncode == 0)
+    host.start(env=env, wait=False)
+    assert until(host.status) and state(host, "guardduty", "failing"), host.log()
+    asked = seen.read_text().splitlines()
+    assert asked and set(asked) == {"CONNECT guardduty.us-west-2.amazonaws.com:443 HTTP/1.1"}
+    assert "role=" in host.log()  # IMDS was reached without it
