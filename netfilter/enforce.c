@@ -404,6 +404,15 @@ enforce_purge(struct enforce *enforce, struct enforce_error *err)
 }
 
 int
+enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
+    struct enforce_error *err)
+{
+	int error = blind_look(watch_blind(enforce), enforce->kernel, text, ENFORCE_BLIND_MAX);
+
+	return error == 0 ? 0 : enforce_fail(err, error, "asking for links and flowtables", NULL);
+}
+
+int
 enforce_watch_fd(const struct enforce *enforce)
 {
 	return watch_fd(enforce->watch);

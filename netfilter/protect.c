@@ -15,9 +15,8 @@
 #include "attr.h"
 #include "kernel.h"
 #include "protect.h"
+#include "route.h"
 
-#define DUMP_RETRIES	10	/* of a dump that a change of addresses or routes broke off */
-#define ROUTE_BYTES	(32u << 10)
 #define RESOLVER_LINE	256
 
 /*
@@ -36,6 +35,13 @@ static const char *const fixed[] = {
 static const char *const resolver_files[] = {
 	"/etc/resolv.conf",
 	"/run/systemd/resolve/resolv.conf",	/* what stands behind systemd's stub */
+};
+
+/* One kind of objects of the host's, on the way into protect. */
+struct gathering {
+	struct protect *protect;
+	size_t before;		/* members that are there without it */
+	int (*take)(struct protect *protect, const struct nlmsghdr *nlh);
 };
 
 void
@@ -158,65 +164,29 @@ take_route(struct protect *protect, const struct nlmsghdr *nlh)
 	return error;
 }
 
-typedef int take_fn(struct protect *protect, const struct nlmsghdr *nlh);
-
-/* One dump: 0, -errno, -EINTR when it was broken off. */
-static int
-dump_once(struct mnl_socket *socket, uint16_t type, size_t header, take_fn *take,
-    struct protect *protect)
+static void
+forget(void *arg)
 {
-	_Alignas(struct nlmsghdr) uint8_t buf[ROUTE_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
-	bool interrupted = false;
-	int error = 0;
+	struct gathering *gathering = arg;
 
-	request->nlmsg_type = type;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->nlmsg_seq = type;
-	/* the family's byte comes first in every rtnetlink header: AF_UNSPEC */
-	mnl_nlmsg_put_extra_header(request, header);
-	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(socket, buf, sizeof(buf));
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-			interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-			if (nlh->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
-			if (nlh->nlmsg_type == NLMSG_DONE)
-				return error != 0 ? error : interrupted ? -EINTR : 0;
-			if (error == 0 && mnl_nlmsg_get_payload_len(nlh) >= header)
-				error = take(protect, nlh);
-		}
-	}
+	gathering->protect->n = gathering->before;
 }
 
 static int
-dump(struct protect *protect, uint16_t type, size_t header, take_fn *take)
+take(const struct nlmsghdr *nlh, void *arg)
 {
-	size_t before = protect->n;
-	struct mnl_socket *socket;
-	int error = 0, try;
+	struct gathering *gathering = arg;
 
-	socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (socket == NULL)
-		return -errno;
-	for (try = 0; try < DUMP_RETRIES; try++) {
-		protect->n = before;
-		error = dump_once(socket, type, header, take, protect);
-		if (error != -EINTR)
-			break;
-	}
-	mnl_socket_close(socket);
-	/* broken off each time: what was read last is the best there is */
-	return error == -EINTR ? 0 : error;
+	return gathering->take(gathering->protect, nlh);
+}
+
+static int
+dump(struct protect *protect, uint16_t type, size_t header,
+    int (*each)(struct protect *protect, const struct nlmsghdr *nlh))
+{
+	struct gathering gathering = { protect, protect->n, each };
+
+	return route_dump(type, header, take, forget, &gathering);
 }
 
 static int

@@ -36,6 +36,7 @@ struct watch {
 	bool unsure;			/* events may have been missed */
 	struct enforce_change_info info;	/* gathered, not told yet */
 	uint32_t portid;		/* who is behind info, 0: nobody yet */
+	struct blind blind;
 	uint8_t bytes[EVENT_BYTES];
 };
 
@@ -72,6 +73,7 @@ open_sockets(struct watch *watch)
 {
 	static const int routes[] = {
 		RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
+		RTNLGRP_LINK,
 	};
 	struct epoll_event event = { .events = EPOLLIN };
 	size_t i;
@@ -161,6 +163,12 @@ watch_note_allow(struct enforce *enforce)
 	/* what is there when we come is read by who opened us */
 	if (enforce->watch != NULL)
 		note(enforce->watch, ENFORCE_CHANGE_ALLOW);
+}
+
+const struct blind *
+watch_blind(const struct enforce *enforce)
+{
+	return &enforce->watch->blind;
 }
 
 void
@@ -371,6 +379,8 @@ take_nft(struct enforce *enforce, const struct nlmsghdr *nlh)
 		take_generation(enforce->watch, nlh);
 		return;
 	}
+	if (type == NFT_MSG_NEWFLOWTABLE || type == NFT_MSG_DELFLOWTABLE)
+		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 	if (!enforce->table || nfg->nfgen_family != NFPROTO_INET ||
 	    strcmp(text_of(nlh, ATTR_TABLE), ENFORCE_TABLE) != 0)
 		return;
@@ -412,6 +422,13 @@ take_route(struct enforce *enforce, const struct nlmsghdr *nlh)
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		note(enforce->watch, ENFORCE_CHANGE_ADDRESSES);
+		break;
+	case RTM_DELLINK:
+		blind_link_left(&enforce->watch->blind, nlh);
+		note(enforce->watch, ENFORCE_CHANGE_BLIND);
+		break;
+	case RTM_NEWLINK:
+		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 		break;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
@@ -458,7 +475,7 @@ watch_read(struct enforce *enforce, struct enforce_change_info *info)
 	if (!read_socket(enforce, watch->nft, take_nft))
 		look(enforce);
 	if (!read_socket(enforce, watch->route, take_route))
-		note(watch, ENFORCE_CHANGE_ADDRESSES);
+		note(watch, ENFORCE_CHANGE_ADDRESSES | ENFORCE_CHANGE_BLIND);
 	if (read(watch->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	*info = watch->info;

@@ -9,6 +9,7 @@
 #ifndef NETFILTER_WATCH_H
 #define NETFILTER_WATCH_H
 
+#include "blind.h"
 #include "engine.h"
 
 int watch_open(struct watch **watch, struct enforce_error *err);
@@ -18,6 +19,9 @@ int watch_fd(const struct watch *watch);
 /* Around every transaction of ours; pairs may nest. */
 void watch_pause(struct enforce *enforce);
 void watch_resume(struct enforce *enforce);
+
+/* What events told of ways round the hooks. */
+const struct blind *watch_blind(const struct enforce *enforce);
 
 /* The admin changed allow4 or allow6. */
 void watch_note_allow(struct enforce *enforce);

@@ -80,6 +80,20 @@ warn_of_counts(const struct enforcer *enforcer, struct msg_enforcer_status *stat
 	}
 }
 
+static bool
+wants_log(const struct conf *conf)
+{
+	return conf->capture.method == METHOD_NFLOG || conf->capture.method == METHOD_BOTH;
+}
+
+static void
+warn_of_log(const struct enforcer *enforcer, struct msg_enforcer_status *status)
+{
+	if (enforcer->conf != NULL && wants_log(enforcer->conf) && status->stat.table && !status->log)
+		warn(status, "the rules have no log statements, the kernel refuses them (no "
+		    "nfnetlink_log?): remotes are told from the counters alone");
+}
+
 static void
 count_endpoint(const struct addr *addr, uint16_t port, void *arg)
 {
@@ -108,6 +122,8 @@ tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 	status->log = status->stat.log;
 	warn(status, enforcer->guard.trouble);
 	warn(status, enforcer->guard.protect_trouble);
+	warn_of_log(enforcer, status);
+	warn(status, enforcer->guard.blind_text);
 	warn_of_counts(enforcer, status);
 	enforcer_send(enforcer, &message);
 }
@@ -118,7 +134,7 @@ enforcer_engine(struct enforcer *enforcer, struct enforce_error *err)
 	const struct conf *conf = enforcer->conf;
 	struct enforce_conf wanted = {
 		.mode = enforcer->mode,
-		.log = conf->capture.method == METHOD_NFLOG || conf->capture.method == METHOD_BOTH,
+		.log = wants_log(conf),
 		.nflog_group = conf->enforce.nflog_group,
 		.admin = conf->enforce.admin,
 		.nadmin = conf->enforce.nadmin,

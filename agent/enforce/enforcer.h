@@ -23,13 +23,14 @@ struct known_list {
 };
 
 struct guard {
-	struct loop_timer *restore, *protect;
+	struct loop_timer *restore, *protect, *blind;
 	int64_t backoff_ms;	/* of the next try, 0: none has failed */
 	uint64_t restores;
 	struct enforce_change_info damage;	/* changes 0: none to repair */
 	int64_t damaged_ms, restored_ms;	/* loop_now_ms */
 	char trouble[200];	/* empty: none */
 	char protect_trouble[200];
+	char blind_text[ENFORCE_BLIND_MAX];	/* ways round the hooks, "": none known */
 };
 
 /* Packets of listed remotes that no remote was told for: the seen sets were full. */

@@ -12,6 +12,7 @@
 #define AGAIN_MS	1000	/* damaged again within this: someone does it in a loop */
 #define DAMPED_MS	200	/* then it waits so long */
 #define SETTLE_MS	100	/* addresses and routes come in swarms */
+#define BLIND_SETTLE_MS	1000	/* links of containers come and go all the time */
 #define PROTECT_RETRY_MS	5000
 
 static void
@@ -149,6 +150,9 @@ on_event(int fd, uint32_t events, void *arg)
 	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&
 	    !loop_timer_running(enforcer->guard.protect))
 		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
+	if ((info.changes & ENFORCE_CHANGE_BLIND) != 0 &&
+	    !loop_timer_running(enforcer->guard.blind))
+		loop_timer_start(enforcer->loop, enforcer->guard.blind, BLIND_SETTLE_MS);
 	if ((info.changes & ENFORCE_CHANGE_DAMAGED) != 0)
 		damaged(enforcer, &info);
 }
@@ -174,6 +178,28 @@ protect(void *arg)
 	loop_timer_start(enforcer->loop, guard->protect, PROTECT_RETRY_MS);
 }
 
+/* Ways round the hooks are somebody's choice: they are told, once each, and stay in status. */
+static void
+look_for_ways_round(void *arg)
+{
+	struct enforcer *enforcer = arg;
+	struct guard *guard = &enforcer->guard;
+	char text[ENFORCE_BLIND_MAX];
+	struct enforce_error err = { "" };
+	bool told;
+
+	if (enforce_blind(enforcer->enforce, text, &err) != 0) {
+		log_notice("ways round the rules not looked for error=\"%s\"", err.text);
+		return;
+	}
+	told = strcmp(text, guard->blind_text) == 0;
+	snprintf(guard->blind_text, sizeof(guard->blind_text), "%s", text);
+	if (!told && text[0] != '\0')
+		log_warn("packets pass beside the rules reason=\"%s\"", text);
+	else if (!told)
+		log_notice("packets pass beside the rules no more");
+}
+
 int
 guard_start(struct enforcer *enforcer)
 {
@@ -183,8 +209,11 @@ guard_start(struct enforcer *enforcer)
 		guard->restore = loop_timer_new(enforcer->loop, restore, enforcer);
 	if (guard->protect == NULL)
 		guard->protect = loop_timer_new(enforcer->loop, protect, enforcer);
-	if (guard->restore == NULL || guard->protect == NULL)
+	if (guard->blind == NULL)
+		guard->blind = loop_timer_new(enforcer->loop, look_for_ways_round, enforcer);
+	if (guard->restore == NULL || guard->protect == NULL || guard->blind == NULL)
 		return -ENOMEM;
+	loop_timer_start(enforcer->loop, guard->blind, 0);
 	return loop_add_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce), EPOLLIN,
 	    on_event, enforcer);
 }
@@ -196,4 +225,5 @@ guard_stop(struct enforcer *enforcer)
 		loop_del_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce));
 	loop_timer_free(enforcer->loop, enforcer->guard.restore);
 	loop_timer_free(enforcer->loop, enforcer->guard.protect);
+	loop_timer_free(enforcer->loop, enforcer->guard.blind);
 }

@@ -141,6 +141,7 @@ check_texts(uint32_t type, const void *data)
 	};
 	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
 	static const struct text one_applied[] = { TEXT(u.applied.reason) };
+	static const struct text planned[] = { TEXT(u.planned.reason), TEXT(u.planned.plan.reason) };
 	static const struct text one_enforcer[] = { TEXT(u.enforcer.warning) };
 	static const struct text one_sensor[] = { TEXT(u.sensor.warning) };
 	static const struct text one_query[] = { TEXT(u.query.id) };
@@ -166,6 +167,8 @@ check_texts(uint32_t type, const void *data)
 		return ENDS(one_mode_done);
 	case MSG_APPLIED:
 		return ENDS(one_applied);
+	case MSG_PLANNED:
+		return ENDS(planned);
 	case MSG_ENFORCER_STATUS:
 		return ENDS(one_enforcer);
 	case MSG_SENSOR_STATUS:
@@ -212,6 +215,15 @@ check_numbers(const struct message *message)
 			return "keys from nowhere";
 		if (message->u.keys.expires_ms <= 0)
 			return "keys without an end";
+		break;
+	case MSG_PLANNED:
+		if (message->u.planned.plan.nsets > ENFORCE_SETS_MAX)
+			return "number of sets out of bounds";
+		for (i = 0; i < message->u.planned.plan.nsets; i++) {
+			if (memchr(message->u.planned.plan.sets[i].name, '\0',
+			    sizeof(message->u.planned.plan.sets[i].name)) == NULL)
+				return "text without end";
+		}
 		break;
 	case MSG_EVENT:
 		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)

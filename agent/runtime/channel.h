@@ -242,7 +242,7 @@ struct msg_enforcer_status {
 	uint8_t log;		/* the table has log statements */
 	uint8_t pad[3];
 	uint32_t endpoints;	/* members of protect_ep4 and protect_ep6 */
-	char warning[256];
+	char warning[512];
 };
 
 enum capture_state {

@@ -215,6 +215,7 @@ enum enforce_change {
 	ENFORCE_CHANGE_PANIC = 1u << 2,		/* someone set the table dormant by hand */
 	ENFORCE_CHANGE_RESUME = 1u << 3,	/* someone lifted a panic by hand */
 	ENFORCE_CHANGE_ALLOW = 1u << 5,		/* the admin edited allow4 or allow6: keep them */
+	ENFORCE_CHANGE_BLIND = 1u << 6,		/* links or flowtables changed: call enforce_blind */
 	ENFORCE_CHANGE_DISARMED = 1u << 4,	/* someone emptied "armed" by hand: it is watch now */
 };
 struct enforce_change_info {
@@ -225,6 +226,15 @@ struct enforce_change_info {
 };
 int enforce_watch_fd(const struct enforce *enforce);
 int enforce_watch(struct enforce *enforce, struct enforce_change_info *info);
+
+/*
+ * Ways round our hooks, as far as netlink tells: flowtables, XDP programs,
+ * macvlan and ipvlan children that went to another network namespace.  A
+ * sentence for each, joined; "" when none is known.
+ */
+#define ENFORCE_BLIND_MAX	200
+int enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
+    struct enforce_error *err);
 
 struct enforce_set_stat {
 	char name[16];

@@ -29,6 +29,7 @@ struct fake {
 	uint16_t endpoint_port;
 	unsigned int endpoints;
 	int endpoint_error;
+	const char *blind;
 	int event_fd;
 	bool open;
 	bool born_dormant;	/* a new table will be */
@@ -189,6 +190,14 @@ enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_c
 	check->listed = fake.ranges > 0 ? ENFORCE_YES : ENFORCE_NO;
 	check->protect = check->allow = ENFORCE_NO;
 	check->expect_protect = check->expect_allow = ENFORCE_NO;
+	return 0;
+}
+
+int
+enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
+    struct enforce_error *err)
+{
+	snprintf(text, ENFORCE_BLIND_MAX, "%s", fake.blind != NULL ? fake.blind : "");
 	return 0;
 }
 

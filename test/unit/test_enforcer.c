@@ -235,6 +235,34 @@ addresses_are_protected_once_they_settle(void **state)
 	assert_int_equal(fake.protected, 1);
 }
 
+/* The warning of status begins with text, within some seconds. */
+static bool
+warns(const char *text)
+{
+	unsigned int i;
+
+	for (i = 0; i < 30; i++) {
+		ask_status();
+		if (strncmp(desk.status.warning, text, strlen(text) + (text[0] == '\0')) == 0)
+			return true;
+		run_for(never, 100);
+	}
+	return false;
+}
+
+static void
+ways_round_the_hooks_are_told(void **state)
+{
+	in_force("198.51.100.0/24");
+	assert_true(warns(""));
+	fake.blind = "an XDP program on eth0 sees packets before the rules do";
+	fake_event(ENFORCE_CHANGE_BLIND, "link");
+	assert_true(warns("an XDP program on eth0"));
+	fake.blind = NULL;
+	fake_event(ENFORCE_CHANGE_BLIND, "link");
+	assert_true(warns(""));
+}
+
 static void
 check_asks_the_kernel(void **state)
 {
@@ -379,6 +407,7 @@ main(void)
 		DESK_TEST(panic_by_hand_is_told_and_holds),
 		DESK_TEST(panic_from_before_holds),
 		DESK_TEST(addresses_are_protected_once_they_settle),
+		DESK_TEST(ways_round_the_hooks_are_told),
 		DESK_TEST(check_asks_the_kernel),
 		DESK_TEST(endpoints_are_put_in_force),
 		DESK_TEST(stop_tells_the_last_counts),
