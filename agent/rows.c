@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "rows.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,7 @@ add_configured(struct layout *layout, uint32_t index)
 	struct source *row = &layout->fresh.all[index];
 
 	if (conf->type == SOURCE_GUARDDUTY && row->discovery == NULL) {
+		assert(before != NULL);	/* all others have been given a new one */
 		row->discovery = before->discovery;
 		before->discovery = NULL;
 	}

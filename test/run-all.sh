@@ -15,7 +15,7 @@ step "units, corpora, golden files, the tree's rules"
 make -s -j"$jobs" WERROR=1 check
 step "the same with AddressSanitizer and UBSan"
 make -s -j"$jobs" WERROR=1 VARIANT=asan check
-step "shell scripts"
+step "what analyzers find"
 make -s lint
 step "the stand-in AWS and the templates for AWS"
 make -s check-aws

@@ -5,6 +5,7 @@
  */
 #include "core/compile.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +289,7 @@ walk_piece(struct walk *walk, struct key first, struct key last)
 		if (best == NULL || key_less(span_size(&cursor->entry), span_size(&best->entry)))
 			best = cursor;
 	}
+	assert(best != NULL);	/* inside[] says so */
 	piece.entry_first = best->entry.first;
 	piece.entry_last = best->entry.last;
 	return builder_add(walk->builder, &piece);
