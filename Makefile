@@ -31,6 +31,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wformat=2 -Wvla -Wundef -Wno-unused-parameter
 WARN += $(if $(WERROR),-Werror)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+# gcc 12 takes the address of a member, instrumented, for the size of what it is in
+SAN_asan += $(if $(findstring gcc,$(CC)),-Wno-stringop-overflow)
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -O1 -DFUZZING
 SAN_cov := --coverage -O0
 LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3 expat
