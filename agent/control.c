@@ -552,22 +552,27 @@ static int
 listen_at(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
+	mode_t mask;
+	int fd, error = 0;
 
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	unlink(path);
-	/* whoever may connect is judged by its credentials, not by the mode */
+	/*
+	 * Whoever may connect is judged by its credentials, not by the mode.  Not by
+	 * chmod: it would follow what somebody put in the socket's place.
+	 */
+	mask = umask(0111);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    chmod(path, 0666) != 0 || listen(fd, BACKLOG) != 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	return fd;
+	    listen(fd, BACKLOG) != 0)
+		error = -errno;
+	umask(mask);
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
 }
 
 struct control *

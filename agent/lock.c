@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "runtime/folder.h"
+
 #define LOCK_FILE	"lock"
 #define NAMESPACE_NAME	"threatlistd"	/* behind the NUL of an abstract address, unix(7) */
 
@@ -21,16 +23,23 @@ int
 lock_run_dir(const char *run_dir, pid_t *holder)
 {
 	char path[PATH_MAX], text[32];
+	struct stat st;
 	ssize_t n;
 	int fd, error;
 
 	*holder = 0;
-	if (mkdir(run_dir, 0755) != 0 && errno != EEXIST)
-		return -errno;
+	error = folder_make(run_dir, 0755);
+	if (error != 0)
+		return error;
 	snprintf(path, sizeof(path), "%s/" LOCK_FILE, run_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
+	/* root writes here as well: never through another name of a file that is elsewhere */
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		close(fd);
+		return -EINVAL;
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
 		n = read(fd, text, sizeof(text) - 1);

@@ -17,6 +17,7 @@
 #include "keys.h"
 #include "lock.h"
 #include "roles.h"
+#include "runtime/folder.h"
 #include "runtime/hostid.h"
 #include "runtime/notify.h"
 #include "runtime/sandbox.h"
@@ -378,9 +379,10 @@ claim(const struct conf *conf)
 		    "another agent enforces in this network namespace" : strerror(-rc));
 		return 1;
 	}
-	if (mkdir(conf->agent.state_dir, 0750) != 0 && errno != EEXIST)
+	rc = folder_make(conf->agent.state_dir, 0750);
+	if (rc != 0)
 		log_error("state dir not made path=%s error=\"%s\"; going on without",
-		    conf->agent.state_dir, strerror(errno));
+		    conf->agent.state_dir, strerror(-rc));
 	return 0;
 }
 
@@ -400,9 +402,10 @@ serve(const struct options *options, struct conf *conf)
 		conf_free(conf);
 		return rc;
 	}
-	if (state_load(&agent.state, conf->agent.state_dir) != 0)
-		log_error("state not read path=%s/state: as if there were none",
-		    conf->agent.state_dir);
+	rc = state_load(&agent.state, conf->agent.state_dir);
+	if (rc != 0)
+		log_error("state not read path=%s/state error=\"%s\": as if there were none",
+		    conf->agent.state_dir, strerror(-rc));
 	host_facts_init(&agent.facts, conf);
 	if (sandbox_begin() != 0 ||
 	    sandbox_hold_capabilities(SANDBOX_CAP_NET_ADMIN | SANDBOX_CAP_NET_RAW) != 0)

@@ -111,7 +111,7 @@ load_from(const char *path, struct cache_copy *copy)
 	ssize_t n;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = durable_open(path);
 	if (fd < 0)
 		return;
 	n = read(fd, text, sizeof(text) - 1);
@@ -152,13 +152,11 @@ cache_load(const char *state_dir, const char *name, struct cache_copy *copy, str
 		return wrong(err, -EINVAL);
 	if (!make_path(path, state_dir, name, ".list"))
 		return wrong(err, -ENAMETOOLONG);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = durable_open(path);
 	if (fd < 0)
-		return wrong(err, -errno);
+		return wrong(err, fd);
 	if (fstat(fd, &st) != 0)
 		error = wrong(err, -errno);
-	else if (!S_ISREG(st.st_mode))
-		error = wrong(err, -EINVAL);
 	else
 		error = list_open(&copy->list, fd, false, err);
 	close(fd);
@@ -192,9 +190,9 @@ cache_sets_load(const char *state_dir, const char *name, char **text)
 	*text = NULL;
 	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".sets"))
 		return -EINVAL;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = durable_open(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	*text = malloc(SETS_TEXT_MAX);
 	n = *text != NULL ? read(fd, *text, SETS_TEXT_MAX - 1) : -1;
 	if (n < 0) {
@@ -214,10 +212,10 @@ read_file(const char *path, char *text, size_t size)
 {
 	size_t have = 0;
 	ssize_t n = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = durable_open(path);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	while (have < size && (n = read(fd, text + have, size - have)) > 0)
 		have += (size_t)n;
 	if (n < 0)

@@ -12,4 +12,12 @@
  */
 int durable_replace(const char *dir, const char *name, const void *data, size_t size);
 
+/*
+ * Opens such a file for reading.  Only what was put there as above, or by root:
+ * no symbolic link (-ELOOP), nothing but a regular file (-EINVAL), owned by us,
+ * the folder's owner or root and writable by its owner alone (-EPERM).  Never
+ * waits.  The descriptor or -errno.
+ */
+int durable_open(const char *path);
+
 #endif

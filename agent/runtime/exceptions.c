@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/durable.h"
 #include "threatlistd/log.h"
@@ -84,13 +85,18 @@ exceptions_load(const char *state_dir, struct enforce_allow **all)
 	unsigned int bad = 0;
 	size_t n = 0, room = 0;
 	FILE *file;
+	int fd;
 
 	*all = NULL;
 	snprintf(path, sizeof(path), "%s/" ALLOW_FILE, state_dir);
-	file = fopen(path, "re");
+	fd = durable_open(path);
+	file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (file == NULL) {
-		if (errno != ENOENT)
-			log_error("exceptions not read path=%s error=\"%s\"", path, strerror(errno));
+		if (fd != -ENOENT)
+			log_error("exceptions not read path=%s error=\"%s\"", path,
+			    strerror(fd < 0 ? -fd : errno));
+		if (fd >= 0)
+			close(fd);
 		return 0;
 	}
 	while (n < EXCEPTIONS_MAX && fgets(line, sizeof(line), file) != NULL) {

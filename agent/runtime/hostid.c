@@ -25,15 +25,14 @@ static const struct host_places usual_places = {
 	.machine_id = "/etc/machine-id",
 };
 
-/* The first line of a small file; empty if there is none of printable ASCII. */
+/* The first line of a small file; empty if there is none of printable ASCII.  Closes fd. */
 static void
-read_line(const char *path, char line[static LINE_BYTES])
+take_line(int fd, char line[static LINE_BYTES])
 {
 	ssize_t n;
-	int fd, i;
+	int i;
 
 	line[0] = '\0';
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	n = read(fd, line, LINE_BYTES - 1);
@@ -44,6 +43,12 @@ read_line(const char *path, char line[static LINE_BYTES])
 		if (line[i] <= ' ' || line[i] > '~')
 			line[0] = '\0';
 	}
+}
+
+static void
+read_line(const char *path, char line[static LINE_BYTES])
+{
+	take_line(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), line);
 }
 
 static bool
@@ -100,7 +105,7 @@ read_kept(const struct conf *conf, char kept[static LINE_BYTES])
 	kept[0] = '\0';
 	if (snprintf(path, sizeof(path), "%s/%s", conf->agent.state_dir, KEPT_NAME) <
 	    (int)sizeof(path))
-		read_line(path, kept);
+		take_line(durable_open(path), kept);
 	if (strlen(kept) >= FACT_MAX)
 		kept[0] = '\0';
 }

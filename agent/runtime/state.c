@@ -129,9 +129,9 @@ state_load(struct state *state, const char *state_dir)
 
 	memset(state, 0, sizeof(*state));
 	snprintf(path, sizeof(path), "%s/" STATE_FILE, state_dir);
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = durable_open(path);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	n = read(fd, text, STATE_MAX);
 	close(fd);
 	if (n < 0)

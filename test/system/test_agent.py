@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, Agent,
@@ -361,61 +360,6 @@ def test_interface_capture_without_a_table(lab, agent):
     found = until(lambda: agent.found(LISTED, "OUTBOUND"), 5)
     assert found and found["service"]["additionalInfo"]["threatlistd"]["verdict"] == "watched"
     assert not agent.found(INNOCENT)
-
-
-def test_read_only_disk_keeps_enforcing_and_says_so(lab, agent):
-    state = agent.dir / "state"
-    state.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", state], check=True)
-    try:
-        agent.start()
-        assert not lab.ping(lab.listed, AGENT_AT_LISTED) and not lab.ping(lab.agent, LISTED)
-        assert until(lambda: agent.found(LISTED, "INBOUND") and agent.found(LISTED, "OUTBOUND"), 5), agent.log()
-        warnings = " ".join(agent.status()["warnings"])
-        for what in ("spool.db", "last good list", "counts are kept in memory"):
-            assert what in warnings
-        panic = agent.ctl("panic")
-        assert panic.returncode == 1 and "Read-only" in panic.stderr and lab.ping(lab.agent, LISTED)
-        assert agent.stop() == 0
-    finally:
-        agent.process.kill()
-        agent.process.wait()
-        until(lambda: subprocess.run(["umount", state], capture_output=True).returncode == 0)
-
-
-def fill(path):
-    """Takes all the room that is left."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-    for size in (65536, 4096, 1):
-        try:
-            while True:
-                os.write(fd, b"x" * size)
-        except OSError:
-            pass
-    os.close(fd)
-
-
-def test_full_disk_keeps_enforcing_and_says_so(lab, agent):
-    state = agent.dir / "state"
-    state.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", state], check=True)
-    try:
-        agent.start()
-        filler = state / "filler"
-        fill(filler)
-        agent.list.write_text("".join(f"203.0.113.{i}\n" for i in range(60, 90)))
-        agent.ctl("refresh")
-        assert until(lambda: lab.in_set("hosts4", "203.0.113.70")), agent.log()
-        lab.ping(lab.listed, AGENT_AT_LISTED)
-        assert not lab.ping(lab.agent, LISTED)
-        assert until(lambda: any("spool" in w.lower() or "space" in w.lower() for w in agent.status()["warnings"]), 15), \
-            agent.status()
-        filler.unlink()
-        assert until(lambda: agent.found(LISTED), 45), agent.log()
-    finally:
-        agent.process.kill()
-        agent.process.wait()
-        until(lambda: subprocess.run(["umount", state], capture_output=True).returncode == 0)
 
 
 def test_roles_hold_no_capability_they_do_not_need(lab, agent):
