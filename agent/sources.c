@@ -20,12 +20,14 @@
 #include "source.h"
 #include "threatlistd/log.h"
 
+#define UNITE_EARLY_MS	5000	/* a feed that takes longer waits for somebody who does not answer */
 #define FEED_RETRY_MS	5000	/* when a feed could not even be started */
 
 struct sources {
 	struct agent *agent;
 	struct rows rows;
 	struct loop_timer *due;
+	struct loop_timer *early;	/* runs while the feed does */
 	struct list *list;		/* the union in force */
 	int list_fd;			/* its memfd, -1: none */
 	uint64_t generation;
@@ -46,6 +48,17 @@ refresh_due(void *arg)
 		loop_timer_start(sources->agent->loop, sources->due, FEED_RETRY_MS);
 }
 
+/* What has come is in force now, not only when the last source has answered or given up. */
+static void
+unite_early(void *arg)
+{
+	struct sources *sources = arg;
+
+	if (sources->changed && !sources->agent->stopping)
+		sources_unite(sources);
+	loop_timer_start(sources->agent->loop, sources->early, UNITE_EARLY_MS);
+}
+
 struct sources *
 sources_new(struct agent *agent)
 {
@@ -57,7 +70,10 @@ sources_new(struct agent *agent)
 	sources->agent = agent;
 	sources->list_fd = -1;
 	sources->due = loop_timer_new(agent->loop, refresh_due, sources);
-	if (sources->due == NULL) {
+	sources->early = loop_timer_new(agent->loop, unite_early, sources);
+	if (sources->due == NULL || sources->early == NULL) {
+		loop_timer_free(agent->loop, sources->due);
+		loop_timer_free(agent->loop, sources->early);
 		free(sources);
 		return NULL;
 	}
@@ -74,6 +90,7 @@ sources_free(struct sources *sources)
 	if (sources->list_fd >= 0)
 		close(sources->list_fd);
 	loop_timer_free(sources->agent->loop, sources->due);
+	loop_timer_free(sources->agent->loop, sources->early);
 	free(sources);
 }
 
@@ -356,6 +373,7 @@ sources_feed_ended(struct sources *sources, const char *trouble)
 	char reason[256];
 	size_t i;
 
+	loop_timer_stop(sources->early);
 	snprintf(reason, sizeof(reason), "the feed %.200s",
 	    trouble[0] != '\0' ? trouble : "ended without an answer");
 	for (i = 0; i < sources->rows.n; i++) {
@@ -432,6 +450,7 @@ sources_brief_feed(struct sources *sources)
 		    sources->agent->conf->agent.discover_ms :
 		    sources->agent->conf->agent.refresh_ms);
 	role_send(sources->agent->roles[ROLE_FEED], &message, -1);
+	loop_timer_start(sources->agent->loop, sources->early, UNITE_EARLY_MS);
 }
 
 /* Sets the timer to the source that is due first. */

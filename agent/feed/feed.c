@@ -428,14 +428,21 @@ prepare_aws(struct feed *feed)
 static void
 go(struct feed *feed)
 {
+	unsigned int pass;
 	size_t i;
 
 	feed->going = true;
 	if (feed->ask_facts)
 		ask_facts(feed);
 	prepare_aws(feed);
-	for (i = 0; i < feed->nasked; i++)
-		fetch(feed, &feed->asked[i]);
+	/* files need nobody; whatever may hang comes after them */
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < feed->nasked; i++) {
+			if ((feed->conf->sources[feed->asked[i].conf].type == SOURCE_FILE) ==
+			    (pass == 0))
+				fetch(feed, &feed->asked[i]);
+		}
+	}
 	channel_flush(feed->channel, FLUSH_MS);
 	end(feed, 0);
 }

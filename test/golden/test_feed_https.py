@@ -266,8 +266,9 @@ def test_each_source_is_answered(authority, tmp_path):
             f"[source lost]\ntype = https\nlocation = {server.url}/lost\n"
             f"[source ours]\ntype = file\nlocation = {tmp_path}/trusted.txt\nrole = trusted\n")
         said = feed(tmp_path, text)
-    assert [(one["source"], one["outcome"]) for one in said] == [(0, "new"), (1, "failed"), (2, "new")]
-    assert said[2]["role"] == "trusted"
+    # files first: they wait for nobody
+    assert [(one["source"], one["outcome"]) for one in said] == [(2, "new"), (0, "new"), (1, "failed")]
+    assert said[0]["role"] == "trusted"
 
 
 def test_feed_has_given_up_its_rights(ask):
