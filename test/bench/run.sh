@@ -10,7 +10,7 @@ for bench in "$B"/test/bench/bench_*; do
 	printf '== %s\n' "$(basename "$bench")"
 	"$bench" || { status=1; echo "FAILED: $bench" >&2; }
 done
-for bench in kernel packets bouncer; do
+for bench in kernel packets bouncer flood; do
 	printf '== %s.py\n' "$bench"
 	if [ "$(id -u)" -eq 0 ] && command -v nft >/dev/null && command -v ipset >/dev/null &&
 		command -v iptables >/dev/null && [ -x /usr/bin/time ]; then
