@@ -170,6 +170,15 @@ order_name(uint8_t order)
 	return order >= ORDER_MODE && order <= ORDER_CONFIRM ? names[order] : "unknown";
 }
 
+/* An order that failed half way leaves a list that is to be in force and is not: tried again. */
+static bool
+waits_for_table(const struct enforcer *enforcer)
+{
+	return enforcer->enforce != NULL && enforcer->now.list != NULL && !enforcer->in_force &&
+	    !enforcer->purged && !enforcer->panic && enforcer->mode != ENFORCE_OFF &&
+	    !loop_timer_running(enforcer->guard.restore);
+}
+
 void
 orders_take(struct enforcer *enforcer, const struct msg_mode *order)
 {
@@ -189,6 +198,8 @@ orders_take(struct enforcer *enforcer, const struct msg_mode *order)
 	}
 	if (error == 0)
 		enforcer->last_change_ms = loop_wall_ms();
+	else if (waits_for_table(enforcer))
+		guard_failed(enforcer, err.text);
 	log_notice("order done order=%s mode=%u error=\"%s\"", order_name(order->order),
 	    order->mode, error == 0 ? "none" : err.text);
 	if (order->token == 0)
