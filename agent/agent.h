@@ -44,6 +44,7 @@ struct agent {
 	bool ready, stopping;
 	bool said_environment;		/* of AWS, in the log */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
+	struct loop_timer *isolate_timer;	/* the same of isolation */
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];
 	struct role *roles[ROLE_END];
@@ -90,10 +91,37 @@ int agent_mode_done(struct agent *agent, const struct msg_mode_done *done);
 /* The message that tells the enforcer how things stand. */
 void agent_mode_message(const struct agent *agent, uint8_t order, uint64_t token,
     struct message *message);
+/* The message, sent.  token: as in msg_mode. */
+void agent_send_order(struct agent *agent, uint8_t order, uint64_t token);
+/* Writes the state to disk; a failure is said in the log.  0 or -errno. */
+int agent_keep_state(const struct agent *agent);
 /* The table was made dormant, or woken, by someone else: kept as if it had been ordered. */
 void agent_note_panic(struct agent *agent, bool panic);
 /* Somebody else ended in the kernel what waits for a confirmation. */
 void agent_note_disarmed(struct agent *agent, const struct event *from);
+
+/* isolation.c: all is cut off but what the host is run by. */
+/* As mode_begin. */
+int isolation_begin(struct agent *agent);
+struct isolate_order {
+	bool on;
+	uint32_t confirm_s;	/* ends by itself unless confirmed within; 0: does not */
+	struct addr session;	/* of who asks, to be kept open; family 0: none */
+	uint16_t port;		/* of ours, that it is to */
+};
+/* " ADDRESS PORT", or nothing.  False: it is neither. */
+bool isolation_take_session(struct isolate_order *order, const char *text);
+/* Keeps the order, tells the enforcer.  by: who asked.  0 or -errno (not kept). */
+int agent_isolate(struct agent *agent, const struct isolate_order *order, const char *by,
+    uint64_t token);
+/* Fills in its part of the message. */
+void isolation_message(const struct agent *agent, struct msg_mode *mode);
+/* It is over, by an order that says so itself; the caller keeps the state. */
+void isolation_forget(struct agent *agent);
+/* It stays; the caller keeps the state. */
+void isolation_confirmed(struct agent *agent, const char *by);
+/* Somebody else ended in the kernel what waits for a confirmation. */
+void agent_note_released(struct agent *agent, const struct event *from);
 
 /* roles.c: one process each, started again with back-off when it ends. */
 struct role *role_new(struct agent *agent, enum role_kind kind);

@@ -285,10 +285,40 @@ confirm(struct client *client)
 	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
 	rc = agent_confirm(agent, client->peer.by, client->token);
 	if (rc == -ENOENT)
-		answer(client, 1, "nothing waits for a confirmation: mode is %s",
-		    mode_text(agent_mode(agent)));
+		answer(client, 1, "nothing waits for a confirmation: mode is %s%s",
+		    mode_text(agent_mode(agent)), agent->state.isolate ? ", isolated" : "");
 	else if (rc != 0)
 		answer(client, 1, "not confirmed: the enforcer is not running, try again");
+}
+
+static void
+isolate(struct client *client)
+{
+	const struct control_request *request = &client->request;
+	struct isolate_order order = { .confirm_s = (uint32_t)request->number };
+	struct agent *agent = client->control->agent;
+
+	order.on = strncmp(request->text, "on", 2) == 0;
+	if (order.on ? !isolation_take_session(&order, request->text + 2) :
+	    strcmp(request->text, "off") != 0) {
+		answer(client, 2, "isolate takes on or off, not %.100s", request->text);
+		return;
+	}
+	if (request->number < 0 || request->number > CONTROL_CONFIRM_MAX || (order.on &&
+	    (request->number == 0) != ((request->flags & CONTROL_LASTING) != 0))) {
+		answer(client, 2, "isolate on takes --confirm with 1 to %d seconds, or --lasting",
+		    CONTROL_CONFIRM_MAX);
+		return;
+	}
+	if (order.on && agent->state.panic) {
+		answer(client, 1, "in panic: \"threatlistctl resume\" first");
+		return;
+	}
+	client->token = ++client->control->next_token;
+	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	client->store_error = agent_isolate(agent, &order, client->peer.by, client->token);
+	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
+		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
 }
 
 static void
@@ -335,6 +365,9 @@ serve(struct client *client)
 		break;
 	case CONTROL_PLAN:
 		ask_plan(client);
+		break;
+	case CONTROL_ISOLATE:
+		isolate(client);
 		break;
 	default:
 		break;
@@ -510,6 +543,26 @@ control_checked(struct control *control, const struct msg_checked *checked)
 		    checked->error == 0 ? checked : NULL));
 }
 
+static void
+answer_isolated(struct client *client)
+{
+	const struct state *state = &client->control->agent->state;
+	char text[ADDR_TEXT_MAX], kept[128] = "no ssh session of yours was found to be kept";
+
+	if (!state->isolate) {
+		answer(client, 0, "done: not isolated");
+		return;
+	}
+	if (state->isolate_session.family != ADDR_NONE)
+		snprintf(kept, sizeof(kept), "kept for you: %s to port %u",
+		    addr_text(&state->isolate_session, text), state->isolate_port);
+	if (state->isolate_end.until_ms != 0)
+		answer(client, 0, "isolated (%s); ends in %u s unless you run "
+		    "\"threatlistctl confirm\"", kept, state->isolate_end.s);
+	else
+		answer(client, 0, "isolated (%s) until \"threatlistctl isolate off\"", kept);
+}
+
 void
 control_planned(struct control *control, const struct msg_planned *planned)
 {
@@ -538,11 +591,16 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 		answer(client, 1, "done, but it will not outlive a restart: %s",
 		    strerror(-client->store_error));
 	else if (client->request.kind == CONTROL_CONFIRM)
-		answer(client, 0, "confirmed: mode stays drop");
+		answer(client, 0, "confirmed:%s%s%s", (done->confirmed & CONFIRMED_DROP) != 0 ?
+		    " mode stays drop" : "", done->confirmed == (CONFIRMED_DROP |
+		    CONFIRMED_ISOLATION) ? "," : "", (done->confirmed &
+		    CONFIRMED_ISOLATION) != 0 ? " the host stays isolated" : "");
+	else if (client->request.kind == CONTROL_ISOLATE)
+		answer_isolated(client);
 	else if (client->request.kind == CONTROL_ENFORCE &&
 	    agent_confirm_until(control->agent) != 0)
 		answer(client, 0, "done; falls back to watch in %u s unless you run "
-		    "\"threatlistctl confirm\"", control->agent->state.confirm_s);
+		    "\"threatlistctl confirm\"", control->agent->state.confirm.s);
 	else
 		answer(client, 0, "done");
 }

@@ -272,7 +272,7 @@ start(struct agent *agent)
 	agent->control = control_new(agent);
 	if (agent->control == NULL)
 		return -EIO;
-	if (mode_begin(agent) != 0 || agent_renew_conf(agent) != 0 ||
+	if (mode_begin(agent) != 0 || isolation_begin(agent) != 0 || agent_renew_conf(agent) != 0 ||
 	    sources_configure(agent->sources) != 0)
 		return -ENOMEM;
 	return listen_to_signals(agent);
@@ -451,7 +451,7 @@ usage(FILE *out)
 	    "usage: threatlistd [-c FILE] [-f]            enforce; -f logs for a person\n"
 	    "       threatlistd [-c FILE] -n | -nv        check the config; -v prints it back\n"
 	    "       threatlistd [-c FILE] --table ORDER   without an agent: panic, resume, purge, expire,\n"
-	    "                                             remove (as on_stop = remove does)\n"
+	    "                                             isolate-off, remove (as on_stop = remove does)\n"
 	    "       threatlistd --version\n"
 	    "The config is " CONF_PATH " unless -c names another.\n");
 	return out == stdout ? 0 : 2;

@@ -34,7 +34,7 @@ int64_t
 agent_confirm_until(const struct agent *agent)
 {
 	return word_holds(agent) && agent->state.mode == ENFORCE_DROP ?
-	    agent->state.confirm_until_ms : 0;
+	    agent->state.confirm.until_ms : 0;
 }
 
 static const char *
@@ -55,17 +55,17 @@ raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char 
 		snprintf(event.reason, sizeof(event.reason), "purged: the table was removed");
 	else if (order == ORDER_CONFIRM)
 		snprintf(event.reason, sizeof(event.reason), "mode drop, confirmed");
-	else if (order == ORDER_MODE && state->confirm_until_ms != 0)
+	else if (order == ORDER_MODE && state->confirm.until_ms != 0)
 		snprintf(event.reason, sizeof(event.reason), "mode drop, before %s; falls back to "
-		    "watch unless confirmed within %u s", mode_name(before), state->confirm_s);
+		    "watch unless confirmed within %u s", mode_name(before), state->confirm.s);
 	else if (order == ORDER_MODE)
 		snprintf(event.reason, sizeof(event.reason), "mode %s, before %s",
 		    mode_name(agent_mode(agent)), mode_name(before));
 	events_raise(agent->events, &event);
 }
 
-static int
-keep_state(const struct agent *agent)
+int
+agent_keep_state(const struct agent *agent)
 {
 	int rc = state_store(&agent->state, agent->conf->agent.state_dir);
 
@@ -85,10 +85,11 @@ agent_mode_message(const struct agent *agent, uint8_t order, uint64_t token,
 	message->u.mode.order = order;
 	message->u.mode.mode = agent_mode(agent);
 	message->u.mode.confirm_until_ms = agent_confirm_until(agent);
+	isolation_message(agent, &message->u.mode);
 }
 
-static void
-send_order(struct agent *agent, uint8_t order, uint64_t token)
+void
+agent_send_order(struct agent *agent, uint8_t order, uint64_t token)
 {
 	struct message message;
 
@@ -101,7 +102,7 @@ set_mode(struct agent *agent, uint8_t mode, uint32_t confirm_s)
 {
 	struct state *state = &agent->state;
 
-	state_forget_confirm(state);
+	deadline_forget(&state->confirm);
 	loop_timer_stop(agent->confirm_timer);
 	state->has_mode = true;
 	state->mode = mode;
@@ -109,10 +110,7 @@ set_mode(struct agent *agent, uint8_t mode, uint32_t confirm_s)
 	state->purged = false;
 	if (mode != ENFORCE_DROP || confirm_s == 0)
 		return;
-	state->confirm_s = confirm_s;
-	state->confirm_until_ms = loop_now_ms() + (int64_t)confirm_s * 1000;
-	state->confirm_wall_ms = loop_wall_ms() + (int64_t)confirm_s * 1000;
-	state_boot_id(state->confirm_boot);
+	deadline_begin(&state->confirm, confirm_s, loop_now_ms(), loop_wall_ms());
 	loop_timer_start(agent->loop, agent->confirm_timer, (int64_t)confirm_s * 1000 + FOLLOW_MS);
 }
 
@@ -127,9 +125,11 @@ agent_change_mode(struct agent *agent, const struct mode_change *change, const c
 	switch (change->order) {
 	case ORDER_PANIC:
 		state->panic = true;
+		isolation_forget(agent);
 		break;
 	case ORDER_PURGE:
 		state->purged = true;
+		isolation_forget(agent);
 		break;
 	case ORDER_RESUME:
 		state->panic = state->purged = false;
@@ -140,8 +140,8 @@ agent_change_mode(struct agent *agent, const struct mode_change *change, const c
 	}
 	agent_renew_conf(agent);
 	/* lifting comes first; a disk that is slow or full must not delay it */
-	send_order(agent, change->order, token);
-	rc = keep_state(agent);
+	agent_send_order(agent, change->order, token);
+	rc = agent_keep_state(agent);
 	raise_mode_event(agent, change->order, before, by);
 	return rc;
 }
@@ -151,7 +151,7 @@ agent_confirm(struct agent *agent, const char *by, uint64_t token)
 {
 	struct message message;
 
-	if (agent_confirm_until(agent) == 0)
+	if (agent_confirm_until(agent) == 0 && agent->state.isolate_end.until_ms == 0)
 		return -ENOENT;
 	agent_mode_message(agent, ORDER_CONFIRM, token, &message);
 	if (role_send(agent->roles[ROLE_ENFORCER], &message, -1) != 0)
@@ -164,20 +164,21 @@ agent_confirm(struct agent *agent, const char *by, uint64_t token)
 int
 agent_mode_done(struct agent *agent, const struct msg_mode_done *done)
 {
-	int rc;
-
 	if (done->token == 0 || done->token != agent->confirm_token)
 		return 0;
 	agent->confirm_token = 0;
-	if (done->error != 0)
+	if (done->confirmed == 0)
 		return 0;
-	state_forget_confirm(&agent->state);
-	loop_timer_stop(agent->confirm_timer);
-	agent_renew_conf(agent);
-	rc = keep_state(agent);
-	raise_mode_event(agent, ORDER_CONFIRM, ENFORCE_DROP, agent->confirm_by);
-	log_notice("drop confirmed peer=\"%s\"", agent->confirm_by);
-	return rc;
+	if ((done->confirmed & CONFIRMED_DROP) != 0) {
+		deadline_forget(&agent->state.confirm);
+		loop_timer_stop(agent->confirm_timer);
+		agent_renew_conf(agent);
+		raise_mode_event(agent, ORDER_CONFIRM, ENFORCE_DROP, agent->confirm_by);
+		log_notice("drop confirmed peer=\"%s\"", agent->confirm_by);
+	}
+	if ((done->confirmed & CONFIRMED_ISOLATION) != 0)
+		isolation_confirmed(agent, agent->confirm_by);
+	return agent_keep_state(agent);
 }
 
 /* The kernel has let go already, or never held it. */
@@ -186,12 +187,12 @@ fall_back(struct agent *agent, struct event *event)
 {
 	if (event->reason[0] == '\0')
 		snprintf(event->reason, sizeof(event->reason), "mode watch, before drop: not "
-		    "confirmed within %u s", agent->state.confirm_s);
+		    "confirmed within %u s", agent->state.confirm.s);
 	log_warn("drop fell back to watch reason=\"%s\"", event->reason);
 	set_mode(agent, ENFORCE_WATCH, 0);
 	agent_renew_conf(agent);
-	send_order(agent, ORDER_MODE, 0);
-	keep_state(agent);
+	agent_send_order(agent, ORDER_MODE, 0);
+	agent_keep_state(agent);
 	events_raise(agent->events, event);
 }
 
@@ -223,45 +224,45 @@ void
 agent_note_panic(struct agent *agent, bool panic)
 {
 	agent->state.panic = panic;
-	keep_state(agent);
+	if (panic)
+		isolation_forget(agent);
+	agent_keep_state(agent);
 }
 
 void
 mode_reloaded(struct agent *agent)
 {
-	if (agent->state.confirm_until_ms == 0 || word_holds(agent))
+	if (agent->state.confirm.until_ms == 0 || word_holds(agent))
 		return;
 	log_notice("nothing waits for a confirmation any more: the config says mode = %s",
 	    mode_name(agent->conf->enforce.mode));
-	state_forget_confirm(&agent->state);
+	deadline_forget(&agent->state.confirm);
 	loop_timer_stop(agent->confirm_timer);
-	keep_state(agent);
+	agent_keep_state(agent);
 }
 
 int
 mode_begin(struct agent *agent)
 {
 	struct state *state = &agent->state;
-	int64_t left = state->confirm_until_ms - loop_now_ms();
-	char boot[STATE_BOOT_MAX];
+	int64_t left = state->confirm.until_ms - loop_now_ms();
 	struct event event;
 
 	agent->confirm_timer = loop_timer_new(agent->loop, on_deadline, agent);
 	if (agent->confirm_timer == NULL)
 		return -ENOMEM;
 	mode_reloaded(agent);
-	if (state->confirm_until_ms == 0)
+	if (state->confirm.until_ms == 0)
 		return 0;
-	state_boot_id(boot);
-	if (left > 0 && !state->confirm_ended && strcmp(boot, state->confirm_boot) == 0) {
+	if (left > 0 && !state->confirm.ended && !deadline_of_other_boot(&state->confirm)) {
 		loop_timer_start(agent->loop, agent->confirm_timer, left + FOLLOW_MS);
 		return 0;
 	}
 	event_init(&event, EVENT_MODE_CHANGED, NULL);
-	if (state->confirm_ended)
+	if (state->confirm.ended)
 		snprintf(event.reason, sizeof(event.reason), "mode watch, before drop: ended by "
 		    "threatlistd --table expire");
-	else if (strcmp(boot, state->confirm_boot) != 0)
+	else if (deadline_of_other_boot(&state->confirm))
 		snprintf(event.reason, sizeof(event.reason), "mode watch, before drop: not "
 		    "confirmed before the host was started anew");
 	fall_back(agent, &event);

@@ -152,6 +152,10 @@ pass_event(struct agent *agent, const struct event *from)
 		agent_note_disarmed(agent, &event);
 		return;
 	}
+	if (event.name == EVENT_ISOLATE) {
+		agent_note_released(agent, &event);
+		return;
+	}
 	events_raise(agent->events, &event);
 }
 

@@ -177,6 +177,9 @@ table_json(const struct agent *agent, const struct role_answers *answers)
 	drops = cJSON_AddObjectToObject(object, "drops");
 	add_number(drops, "packets", enforcer->stat.drops_packets);
 	add_number(drops, "bytes", enforcer->stat.drops_bytes);
+	drops = cJSON_AddObjectToObject(object, "isolationDrops");
+	add_number(drops, "packets", enforcer->stat.isolated_packets);
+	add_number(drops, "bytes", enforcer->stat.isolated_bytes);
 	endpoints = cJSON_AddObjectToObject(object, "endpoints");
 	add_number(endpoints, "live", enforcer->endpoints);
 	add_number(endpoints, "refused", view.refused);
@@ -312,6 +315,11 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		warn(warnings, "drop falls back to watch in %lld s unless you run "
 		    "\"threatlistctl confirm\"",
 		    (long long)((agent_confirm_until(agent) - loop_now_ms() + 999) / 1000));
+	if (agent->state.isolate_end.until_ms != 0)
+		warn(warnings, "isolated: ends in %lld s unless you run \"threatlistctl confirm\"",
+		    (long long)((agent->state.isolate_end.until_ms - loop_now_ms() + 999) / 1000));
+	else if (agent->state.isolate)
+		warn(warnings, "isolated: until \"threatlistctl isolate off\"");
 	if (answers->applied.error != 0)
 		warn(warnings, "list %llu is not enforced: %s",
 		    (unsigned long long)answers->applied.generation, answers->applied.reason);
@@ -344,7 +352,10 @@ status_json(const struct agent *agent, const struct role_answers *answers)
 	cJSON_AddStringToObject(object, "mode", mode);
 	cJSON_AddStringToObject(object, "intent", mode_text(agent->conf->enforce.mode));
 	add_time(object, "confirmUntil", agent_confirm_until(agent) != 0 ?
-	    agent->state.confirm_wall_ms : 0);
+	    agent->state.confirm.wall_ms : 0);
+	cJSON_AddBoolToObject(object, "isolated", answers->has_enforcer ?
+	    answers->enforcer.stat.isolated : agent->state.isolate);
+	add_time(object, "isolateUntil", agent->state.isolate_end.wall_ms);
 	cJSON_AddItemToObject(object, "sources", sources_json(agent, warnings));
 	cJSON_AddItemToObject(object, "table", table_json(agent, answers));
 	cJSON_AddItemToObject(object, "capture", capture_json(answers));

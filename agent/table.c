@@ -31,7 +31,15 @@ keep(const struct conf *conf, const struct state *state)
 	return 1;
 }
 
-/* Ends a drop that waits for a confirmation; the agent tells of it when it starts. */
+static int
+release(struct enforce *enforce, struct enforce_error *error)
+{
+	const struct enforce_isolation none = { .on = false };
+
+	return enforce_isolate(enforce, &none, error);
+}
+
+/* Ends what waits for a confirmation; the agent tells of it when it starts. */
 static int
 expire(struct enforce *enforce, struct state *state, struct enforce_error *error)
 {
@@ -41,9 +49,13 @@ expire(struct enforce *enforce, struct state *state, struct enforce_error *error
 	rc = enforce_stat(enforce, &stat, error);
 	if (rc == 0 && stat.table && stat.armed)
 		rc = enforce_set_mode(enforce, ENFORCE_WATCH, error);
-	if (rc == 0 && !stat.armed && state->confirm_until_ms == 0)
+	if (rc == 0 && stat.isolate_armed)
+		rc = release(enforce, error);
+	state->isolate_end.ended = state->isolate_end.until_ms != 0;
+	if (rc == 0 && !stat.armed && state->confirm.until_ms == 0 && !stat.isolate_armed &&
+	    state->isolate_end.until_ms == 0)
 		printf("nothing waits for a confirmation\n");
-	state->confirm_ended = state->confirm_until_ms != 0;
+	state->confirm.ended = state->confirm.until_ms != 0;
 	return rc;
 }
 
@@ -57,10 +69,16 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 	state_load(&state, conf->agent.state_dir);
 	if (strcmp(order, "panic") == 0) {
 		rc = enforce_panic(enforce, &error);
+		if (rc == 0)
+			rc = release(enforce, &error);
+		state_forget_isolation(&state);
 		state.panic = true;
 	} else if (strcmp(order, "resume") == 0) {
 		rc = enforce_resume(enforce, &error);
 		state.panic = state.purged = false;
+	} else if (strcmp(order, "isolate-off") == 0) {
+		rc = release(enforce, &error);
+		state_forget_isolation(&state);
 	} else if (strcmp(order, "expire") == 0) {
 		rc = expire(enforce, &state, &error);
 	} else {
@@ -68,6 +86,7 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 		/* what the admin let through while no agent was there to write it down */
 		exceptions_keep(enforce, conf->agent.state_dir);
 		state.purged = true;
+		state_forget_isolation(&state);
 	}
 	if (rc != 0) {
 		fprintf(stderr, "threatlistd: %s: %s\n", order, error.text);
@@ -89,9 +108,9 @@ table_order(const struct conf *conf, const char *order)
 
 	if (strcmp(order, "panic") != 0 && strcmp(order, "resume") != 0 &&
 	    strcmp(order, "purge") != 0 && strcmp(order, "expire") != 0 &&
-	    strcmp(order, "remove") != 0) {
-		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire or remove, "
-		    "not %s\n", order);
+	    strcmp(order, "remove") != 0 && strcmp(order, "isolate-off") != 0) {
+		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire, "
+		    "isolate-off or remove, not %s\n", order);
 		return 2;
 	}
 	if (geteuid() != 0) {
@@ -102,7 +121,8 @@ table_order(const struct conf *conf, const char *order)
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
 		    (int)holder, strcmp(order, "expire") == 0 ? "enforce watch" :
-		    strcmp(order, "remove") == 0 ? "purge" : order);
+		    strcmp(order, "remove") == 0 ? "purge" :
+		    strcmp(order, "isolate-off") == 0 ? "isolate off" : order);
 		return 1;
 	}
 	if (rc != 0) {

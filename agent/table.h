@@ -5,7 +5,10 @@
 
 #include "runtime/conf.h"
 
-/* panic, resume, purge, expire, remove.  Prints what is wrong; returns the exit code of contract §1. */
+/*
+ * panic, resume, purge, expire, isolate-off, remove.  Prints what is wrong; returns the exit code
+ * of contract §1.
+ */
 int table_order(const struct conf *conf, const char *order);
 
 #endif

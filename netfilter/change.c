@@ -127,6 +127,18 @@ make_table(struct change *change)
 	return 0;
 }
 
+int
+change_make_table(struct enforce *enforce, struct enforce_error *err)
+{
+	struct change change = { .enforce = enforce, .err = err };
+	int error;
+
+	batch_init(&change.batch);
+	error = make_table(&change);
+	batch_fini(&change.batch);
+	return error;
+}
+
 /* Which of two sets the rules refer to: the one that cannot be deleted. */
 static int
 settle_turn(struct change *change, unsigned int set)

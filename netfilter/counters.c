@@ -224,6 +224,12 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 	stat->allowed_packets = counters.packets[COUNTER_ALLOWED];
 	stat->flooded_packets = counters.packets[COUNTER_FLOODED];
 	stat->seen_overflow = counters.packets[COUNTER_OVERFLOW];
+	stat->isolate_rules = rules.isolate_mark != 0;
+	stat->isolate_armed = rules.isolate_armed;
+	stat->isolated = stat->isolate_rules && !table.dormant && (!rules.isolate_armed ||
+	    armed_holds(enforce->kernel, ISOLATE_ARMED) != 0);
+	stat->isolated_packets = counters.packets[COUNTER_ISOLATED];
+	stat->isolated_bytes = counters.bytes[COUNTER_ISOLATED];
 	stat->table_epoch = table.epoch;
 	stat_sets(enforce, stat);
 	return 0;

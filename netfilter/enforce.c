@@ -29,6 +29,7 @@ engine_forget(struct enforce *enforce)
 	enforce->top[FAMILY_V4] = enforce->top[FAMILY_V6] = TOP_UNKNOWN;
 	enforce->table = enforce->fixtures = enforce->turns_sure = enforce->rules = false;
 	enforce->handle = 0;
+	isolate_forget(&enforce->isolation);
 }
 
 int

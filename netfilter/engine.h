@@ -9,6 +9,7 @@
 #include "threatlistd/enforce.h"
 #include "allow.h"
 #include "endpoint.h"
+#include "isolate.h"
 #include "kernel.h"
 #include "keys.h"
 #include "sets.h"
@@ -49,6 +50,7 @@ struct enforce {
 	enum top_scope top[FAMILY_END];	/* of the prefilters in use */
 	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
 	struct endpoints endpoints;	/* as announced */
+	struct isolation isolation;
 };
 
 /* Forgets the table and all that was in it, but not what is put into the next one. */

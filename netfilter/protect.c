@@ -221,6 +221,20 @@ add_resolvers(struct protect *protect, const char *path)
 }
 
 int
+protect_resolvers(struct protect *protect)
+{
+	int error = 0, failed;
+	size_t i;
+
+	for (i = 0; i < sizeof(resolver_files) / sizeof(resolver_files[0]); i++) {
+		failed = add_resolvers(protect, resolver_files[i]);
+		if (failed != 0)
+			error = failed;
+	}
+	return error;
+}
+
+int
 protect_gather(struct protect *protect, struct enforce_error *err)
 {
 	struct range range;
@@ -241,10 +255,8 @@ protect_gather(struct protect *protect, struct enforce_error *err)
 	error = dump(protect, RTM_GETROUTE, sizeof(struct rtmsg), take_route);
 	if (error != 0)
 		failed = enforce_fail(err, error, "reading routes", NULL);
-	for (i = 0; i < sizeof(resolver_files) / sizeof(resolver_files[0]); i++) {
-		error = add_resolvers(protect, resolver_files[i]);
-		if (error != 0)
-			failed = enforce_fail(err, error, resolver_files[i], NULL);
-	}
+	error = protect_resolvers(protect);
+	if (error != 0)
+		failed = enforce_fail(err, error, "reading resolvers", NULL);
 	return failed;
 }

@@ -21,6 +21,8 @@ void protect_fini(struct protect *protect);
  * cannot be read is left out and said in *err; the rest is there.
  */
 int protect_gather(struct protect *protect, struct enforce_error *err);
+/* The host's DNS resolvers alone.  0 or -errno; what could be read is there. */
+int protect_resolvers(struct protect *protect);
 int protect_add(struct protect *protect, const struct range *range);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "attr.h"
 #include "elements.h"
+#include "isolate.h"
 #include "readback.h"
 
 /* The text of an attribute if it is one, else "". */
@@ -146,6 +147,18 @@ find_drop(struct nftnl_expr *expr, void *arg)
 	return 0;
 }
 
+static int
+find_isolate_armed(struct nftnl_expr *expr, void *arg)
+{
+	struct rules_state *state = arg;
+
+	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "lookup") == 0 &&
+	    nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_SET) &&
+	    strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET), ISOLATE_ARMED) == 0)
+		state->isolate_armed = true;
+	return 0;
+}
+
 static void
 take_rule(const struct nlmsghdr *nlh, void *arg)
 {
@@ -157,8 +170,13 @@ take_rule(const struct nlmsghdr *nlh, void *arg)
 		goto out;
 	table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
 	chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
-	if (table == NULL || chain == NULL || strcmp(table, ENFORCE_TABLE) != 0 ||
-	    !table_chain_is_ours(chain))
+	if (table == NULL || chain == NULL || strcmp(table, ENFORCE_TABLE) != 0)
+		goto out;
+	if (isolate_owns(chain)) {
+		state->isolate_mark += mix(nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));
+		nftnl_expr_foreach(rule, find_isolate_armed, state);
+	}
+	if (!table_chain_is_ours(chain))
 		goto out;
 	state->n++;
 	state->mark += mix(nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE));

@@ -27,6 +27,9 @@ struct rules_state {
 	uint32_t n;
 	bool drops;		/* the verdict chain has a drop … */
 	bool armed;		/* … for as long as "armed" has members */
+	/* the chains of isolate.c, which are not among the above */
+	uint64_t isolate_mark;	/* 0: they have no rules */
+	bool isolate_armed;	/* they cut off for as long as "isolate_armed" has members */
 };
 int readback_rules(struct kernel *kernel, struct rules_state *state);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <arpa/inet.h>
 #include <endian.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -163,12 +164,53 @@ rule_interface_in(struct rule *rule, uint32_t ifindex)
 }
 
 void
-rule_tcp(struct rule *rule)
+rule_interface_out(struct rule *rule, uint32_t ifindex)
 {
-	const uint8_t proto = IPPROTO_TCP;
+	put_meta(rule, NFT_META_OIF);
+	put_equal(rule, &ifindex, sizeof(ifindex));
+}
 
+void
+rule_protocol(struct rule *rule, uint8_t proto)
+{
 	put_meta(rule, NFT_META_L4PROTO);
 	put_equal(rule, &proto, sizeof(proto));
+}
+
+void
+rule_tcp(struct rule *rule)
+{
+	rule_protocol(rule, IPPROTO_TCP);
+}
+
+void
+rule_port(struct rule *rule, enum rule_side side, uint16_t port)
+{
+	const uint16_t wire = htons(port);
+
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, port_offset[side], sizeof(wire),
+	    NFT_REG_1);
+	put_equal(rule, &wire, sizeof(wire));
+}
+
+/* RFC 792, RFC 4443: both begin with type and code. */
+void
+rule_icmp_types(struct rule *rule, uint8_t first, uint8_t last)
+{
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(first), NFT_REG_1);
+	if (first == last) {
+		put_equal(rule, &first, sizeof(first));
+		return;
+	}
+	put_compare(rule, NFT_CMP_GTE, &first, sizeof(first));
+	put_compare(rule, NFT_CMP_LTE, &last, sizeof(last));
+}
+
+void
+rule_icmp_code(struct rule *rule, uint8_t code)
+{
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 1, sizeof(code), NFT_REG_1);
+	put_equal(rule, &code, sizeof(code));
 }
 
 static void
@@ -241,8 +283,10 @@ rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bit
 	put_lookup(rule, set, false);
 }
 
-void
-rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char *set)
+/* port: whose it is. */
+static void
+put_address_and_port(struct rule *rule, struct rule_address address, enum rule_side port,
+    const char *set)
 {
 	/* the part of the key behind the address, which begins at register 1 */
 	const uint32_t behind = NFT_REG32_00 + headers[address.family].size / sizeof(uint32_t);
@@ -250,9 +294,22 @@ rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char 
 	put_family(rule, address.family);
 	rule_tcp(rule);
 	put_address(rule, address);
-	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, port_offset[address.side],
-	    sizeof(uint16_t), behind);
+	put_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, port_offset[port], sizeof(uint16_t),
+	    behind);
 	put_lookup(rule, set, false);
+}
+
+void
+rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char *set)
+{
+	put_address_and_port(rule, address, address.side, set);
+}
+
+void
+rule_served_in_set(struct rule *rule, struct rule_address address, const char *set)
+{
+	put_address_and_port(rule, address, address.side == SIDE_SOURCE ? SIDE_DESTINATION :
+	    SIDE_SOURCE, set);
 }
 
 void

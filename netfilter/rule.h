@@ -31,12 +31,21 @@ void rule_begin(struct rule *rule, struct batch *batch, const char *chain);
 void rule_end(struct rule *rule, const char *comment);
 
 void rule_interface_in(struct rule *rule, uint32_t ifindex);	/* iif N */
+void rule_interface_out(struct rule *rule, uint32_t ifindex);	/* oif N */
+void rule_protocol(struct rule *rule, uint8_t proto);		/* meta l4proto N */
 void rule_tcp(struct rule *rule);				/* meta l4proto tcp */
+/* Of a protocol that has them, in host byte order: th sport N, th dport N */
+void rule_port(struct rule *rule, enum rule_side side, uint16_t port);
+/* icmp or icmpv6 type FIRST-LAST; icmp code N */
+void rule_icmp_types(struct rule *rule, uint8_t first, uint8_t last);
+void rule_icmp_code(struct rule *rule, uint8_t code);
 void rule_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_not_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_family_not_in_set(struct rule *rule, const char *set);	/* meta nfproto != @set */
 /* ADDRESS . tcp port of the same side @set */
 void rule_endpoint_in_set(struct rule *rule, struct rule_address address, const char *set);
+/* The same with the port of the other side: our own one. */
+void rule_served_in_set(struct rule *rule, struct rule_address address, const char *set);
 void rule_not_opening(struct rule *rule);	/* tcp flags & (syn | ack) != syn */
 /* ADDRESS & leading bits @set */
 void rule_top_in_set(struct rule *rule, struct rule_address address, unsigned int bits,

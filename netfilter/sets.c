@@ -274,16 +274,43 @@ create_seen(struct batch *batch, enum set_fixture fixture, unsigned int family, 
 	create(batch, &spec);
 }
 
-/* Address . TCP port: each part of a key takes whole 32-bit registers. */
-static void
-create_endpoints(struct batch *batch, unsigned int family)
+void
+set_create_nets(struct batch *batch, const char *name, unsigned int family, const char *comment)
 {
-	struct spec spec = addresses(fixtures[FIXTURE_PROTECT_EP4 + family], family,
-	    "never cut off: lists, collectors and services the agent itself talks to");
+	struct spec spec = addresses(name, family, comment);
+
+	spec.flags = NFT_SET_INTERVAL;
+	create(batch, &spec);
+}
+
+/* Address . TCP port: each part of a key takes whole 32-bit registers. */
+static struct spec
+ports(const char *name, unsigned int family, const char *comment)
+{
+	struct spec spec = addresses(name, family, comment);
 
 	spec.key_type = spec.key_type << KEY_TYPE_BITS | KEY_TYPE_PORT;
 	spec.key_size += sizeof(uint32_t);
 	spec.byteorder = BYTEORDER_MIXED;
+	return spec;
+}
+
+void
+set_create_ports(struct batch *batch, const char *name, unsigned int family, uint32_t size,
+    const char *comment)
+{
+	struct spec spec = ports(name, family, comment);
+
+	spec.size = size;
+	create(batch, &spec);
+}
+
+static void
+create_endpoints(struct batch *batch, unsigned int family)
+{
+	struct spec spec = ports(fixtures[FIXTURE_PROTECT_EP4 + family], family,
+	    "never cut off: lists, collectors and services the agent itself talks to");
+
 	spec.flags = NFT_SET_TIMEOUT;
 	/* room for what expired and is not swept out yet; no buckets are wasted */
 	spec.size = ENFORCE_ENDPOINTS_MAX * 3;
@@ -310,6 +337,19 @@ fixtures_create(struct batch *batch)
 	}
 	armed_create(batch, fixtures[FIXTURE_ARMED],
 	    "behind enforce drop --confirm: empty, it is watch");
+}
+
+void
+set_flush(struct batch *batch, const char *name)
+{
+	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELSETELEM, 0, BATCH_OBJECT_MAX);
+
+	/* no elements named: all of them */
+	if (nlh == NULL)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
+	batch_end(batch, nlh);
 }
 
 void

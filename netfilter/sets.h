@@ -130,6 +130,14 @@ uint32_t set_size_for(size_t n);
 void set_create(struct batch *batch, unsigned int set, unsigned int turn, uint32_t size);
 /* The same under a name that is none of its two. */
 void set_create_as(struct batch *batch, unsigned int set, const char *name, uint32_t size);
+/* Sets of isolate.c alone; those that are there stay as they are. */
+void set_create_nets(struct batch *batch, const char *name, unsigned int family,
+    const char *comment);
+/* Of addresses, each with a TCP port. */
+void set_create_ports(struct batch *batch, const char *name, unsigned int family, uint32_t size,
+    const char *comment);
+/* All its members. */
+void set_flush(struct batch *batch, const char *name);
 void set_delete(struct batch *batch, const char *name);
 
 #endif

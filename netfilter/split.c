@@ -407,9 +407,8 @@ compare_ranges(const void *a, const void *b)
 	return addr_compare(&left->first, &right->first);
 }
 
-/* Sorts them and unites those that overlap; the number that is left. */
-static size_t
-unite(struct range *ranges, size_t n)
+size_t
+split_unite(struct range *ranges, size_t n)
 {
 	size_t i, last = 0;
 
@@ -437,7 +436,7 @@ split_protect(struct split *split, const struct range *given, size_t n)
 		return -ENOMEM;
 	if (n > 0)
 		memcpy(ranges, given, n * sizeof(*ranges));
-	n = unite(ranges, n);
+	n = split_unite(ranges, n);
 	for (i = 0; i < n && error == 0; i++) {
 		const struct range *range = &ranges[i];
 		unsigned int family = range->first.family == ADDR_V4 ? FAMILY_V4 : FAMILY_V6;

@@ -31,4 +31,7 @@ int split_list(struct split *split, const struct list *list);
 /* The sets of protected members, from ranges in any order, which may overlap. */
 int split_protect(struct split *split, const struct range *ranges, size_t n);
 
+/* Sorts them and unites those that overlap; the number that is left. */
+size_t split_unite(struct range *ranges, size_t n);
+
 #endif

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <libnftnl/object.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
@@ -21,6 +20,7 @@
 
 #include "threatlistd/enforce.h"
 #include "armed.h"
+#include "chain.h"
 #include "rule.h"
 #include "table.h"
 
@@ -38,26 +38,26 @@
 
 static const struct {
 	const char *name;
-	int hook;		/* -1: none */
+	int hook;
 	const char *comment;
 } chains[] = {
 	{ "prerouting", NF_INET_PRE_ROUTING, "whatever comes in: is its source listed?" },
 	{ "output", NF_INET_LOCAL_OUT, "whatever this host sends: is its destination listed?" },
 	{ "forward", NF_INET_FORWARD, "containers and guests: is the destination listed?" },
-	{ "in_top4", -1, "from an IPv4 network with listed addresses: is the source listed?" },
-	{ "in_top6", -1, "from an IPv6 network with listed addresses: is the source listed?" },
-	{ "in_hit", -1, "from a listed address" },
-	{ "in_first", -1, "the same for the first time, or there was no room to remember it" },
-	{ "in_ep", -1, "from what the agent itself talks to, never cut off" },
-	{ "in_judge", -1, "from a listed address, accounted for: exceptions, then the verdict" },
-	{ "out_top4", -1, "to an IPv4 network with listed addresses: is the destination listed?" },
-	{ "out_top6", -1, "to an IPv6 network with listed addresses: is the destination listed?" },
-	{ "out_hit", -1, "to a listed address" },
-	{ "out_first", -1, "the same for the first time, or there was no room to remember it" },
-	{ "out_ep", -1, "to what the agent itself talks to, never cut off" },
-	{ "out_judge", -1, "to a listed address, accounted for: exceptions, then the verdict" },
-	{ "out_reject", -1, "to an address whose list says reject; follows the mode" },
-	{ "verdict", -1, "everything else that is listed; follows the mode" },
+	{ "in_top4", CHAIN_REGULAR, "from an IPv4 network with listed addresses: is the source listed?" },
+	{ "in_top6", CHAIN_REGULAR, "from an IPv6 network with listed addresses: is the source listed?" },
+	{ "in_hit", CHAIN_REGULAR, "from a listed address" },
+	{ "in_first", CHAIN_REGULAR, "the same for the first time, or there was no room to remember it" },
+	{ "in_ep", CHAIN_REGULAR, "from what the agent itself talks to, never cut off" },
+	{ "in_judge", CHAIN_REGULAR, "from a listed address, accounted for: exceptions, then the verdict" },
+	{ "out_top4", CHAIN_REGULAR, "to an IPv4 network with listed addresses: is the destination listed?" },
+	{ "out_top6", CHAIN_REGULAR, "to an IPv6 network with listed addresses: is the destination listed?" },
+	{ "out_hit", CHAIN_REGULAR, "to a listed address" },
+	{ "out_first", CHAIN_REGULAR, "the same for the first time, or there was no room to remember it" },
+	{ "out_ep", CHAIN_REGULAR, "to what the agent itself talks to, never cut off" },
+	{ "out_judge", CHAIN_REGULAR, "to a listed address, accounted for: exceptions, then the verdict" },
+	{ "out_reject", CHAIN_REGULAR, "to an address whose list says reject; follows the mode" },
+	{ "verdict", CHAIN_REGULAR, "everything else that is listed; follows the mode" },
 };
 #define CHAINS	(sizeof(chains) / sizeof(chains[0]))
 
@@ -69,6 +69,7 @@ static const struct { const char *name, *comment; } counters[COUNTER_END] = {
 	[COUNTER_ALLOWED] = { "allowed", "listed and passed: your exception" },
 	[COUNTER_FLOODED] = { "flooded", "listed, judged, counted to its wide prefix alone" },
 	[COUNTER_OVERFLOW] = { "overflow", "listed, judged, but the seen set was full" },
+	[COUNTER_ISOLATED] = { "isolated", "cut off by isolate, listed or not" },
 };
 
 /* One direction: whose address is judged, and what remembers it. */
@@ -208,49 +209,13 @@ table_counters(struct batch *batch)
 }
 
 static void
-put_chain(struct batch *batch, const char *name, int hook, const char *comment)
+put_chain(struct batch *batch, size_t i)
 {
-	struct nftnl_udata_buf *userdata = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
-	struct nftnl_chain *chain = nftnl_chain_alloc();
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
-	    BATCH_OBJECT_MAX);
+	const struct chain chain = {
+		chains[i].name, chains[i].hook, HOOK_PRIORITY, chains[i].comment,
+	};
 
-	if (chain == NULL || userdata == NULL || nlh == NULL) {
-		batch->failed = true;
-		goto out;
-	}
-	nftnl_chain_set_u32(chain, NFTNL_CHAIN_FAMILY, NFPROTO_INET);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, ENFORCE_TABLE);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
-	if (hook >= 0) {
-		nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
-		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, (uint32_t)hook);
-		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
-		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	}
-	nftnl_udata_put_strz(userdata, NFTNL_UDATA_CHAIN_COMMENT, comment);
-	nftnl_chain_set_data(chain, NFTNL_CHAIN_USERDATA, nftnl_udata_buf_data(userdata),
-	    nftnl_udata_buf_len(userdata));
-	nftnl_chain_nlmsg_build_payload(nlh, chain);
-	batch_end(batch, nlh);
-out:
-	if (chain != NULL)
-		nftnl_chain_free(chain);
-	if (userdata != NULL)
-		nftnl_udata_buf_free(userdata);
-}
-
-/* Deletes all rules of a chain. */
-static void
-flush_chain(struct batch *batch, const char *name)
-{
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELRULE, 0, BATCH_OBJECT_MAX);
-
-	if (nlh == NULL)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
-	batch_end(batch, nlh);
+	chain_put(batch, &chain);
 }
 
 /* The prefilter to ask before the hosts, or behind them for the prefixes; NULL: not there. */
@@ -618,10 +583,10 @@ table_verdict(struct batch *batch, const struct rule_plan *plan)
 	for (i = 0; i < CHAINS; i++) {
 		if (strcmp(chains[i].name, "out_reject") == 0 ||
 		    strcmp(chains[i].name, "verdict") == 0)
-			put_chain(batch, chains[i].name, chains[i].hook, chains[i].comment);
+			put_chain(batch, i);
 	}
-	flush_chain(batch, "out_reject");
-	flush_chain(batch, "verdict");
+	chain_flush(batch, "out_reject");
+	chain_flush(batch, "verdict");
 	verdict_rules(batch, plan);
 }
 
@@ -631,9 +596,9 @@ table_rules(struct batch *batch, const struct rule_plan *plan)
 	size_t i;
 
 	for (i = 0; i < CHAINS; i++)
-		put_chain(batch, chains[i].name, chains[i].hook, chains[i].comment);
+		put_chain(batch, i);
 	for (i = 0; i < CHAINS; i++)
-		flush_chain(batch, chains[i].name);
+		chain_flush(batch, chains[i].name);
 	base_rules(batch, plan, "prerouting", &inward);
 	base_rules(batch, plan, "output", &outward);
 	base_rules(batch, plan, "forward", &outward);
@@ -649,7 +614,7 @@ table_log_probe(struct batch *batch, bool table, uint16_t nflog_group)
 
 	if (!table)
 		put_table(batch, NLM_F_CREATE | NLM_F_EXCL, true, NULL, 0);
-	put_chain(batch, "log_probe", -1, "");
+	chain_put(batch, &(struct chain){ .name = "log_probe", .hook = CHAIN_REGULAR, .comment = "" });
 	rule_begin(&rule, batch, "log_probe");
 	rule_log(&rule, "tl", nflog_group);
 	rule_end(&rule, NULL);

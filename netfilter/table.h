@@ -22,7 +22,7 @@ struct rule_plan {
 /* Named counters: they outlive the rules that count into them. */
 enum table_counter {
 	COUNTER_DROPPED, COUNTER_REJECTED, COUNTER_WATCHED, COUNTER_PROTECTED, COUNTER_ALLOWED,
-	COUNTER_FLOODED, COUNTER_OVERFLOW,
+	COUNTER_FLOODED, COUNTER_OVERFLOW, COUNTER_ISOLATED,
 	COUNTER_END
 };
 const char *counter_name(enum table_counter counter);

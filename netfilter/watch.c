@@ -180,6 +180,17 @@ watch_dormant(struct enforce *enforce, bool dormant)
 	note(enforce->watch, dormant ? ENFORCE_CHANGE_PANIC : ENFORCE_CHANGE_RESUME);
 }
 
+static void
+note_isolation(struct enforce *enforce, const char *kind, const char *name)
+{
+	struct watch *watch = enforce->watch;
+
+	enforce->isolation.present = false;
+	if (watch->info.what[0] == '\0')
+		snprintf(watch->info.what, sizeof(watch->info.what), "%s %s", kind, name);
+	note(watch, ENFORCE_CHANGE_ISOLATION);
+}
+
 /* --- a look at everything, where events cannot tell ------------------------------------ */
 
 static bool
@@ -236,10 +247,13 @@ look(struct enforce *enforce)
 		return;
 	}
 	watch_dormant(enforce, table.dormant);
-	if (enforce->rules && readback_rules(enforce->kernel, &rules) == 0 &&
-	    rules.mark != enforce->rules_mark) {
-		enforce->rules = false;
-		note_damage(enforce->watch, "some", "rule");
+	if (readback_rules(enforce->kernel, &rules) == 0) {
+		if (enforce->rules && rules.mark != enforce->rules_mark) {
+			enforce->rules = false;
+			note_damage(enforce->watch, "some", "rule");
+		}
+		if (enforce->isolation.present && rules.isolate_mark != enforce->isolation.mark)
+			note_isolation(enforce, "some", "rule of isolate");
 	}
 	look_at_sets(enforce);
 	engine_read_allow(enforce);
@@ -318,11 +332,32 @@ watch_armed(struct enforce *enforce)
 	note(enforce->watch, ENFORCE_CHANGE_DISARMED);
 }
 
+/* The same of isolation. */
+static void
+take_isolate_event(struct enforce *enforce, const char *name, bool whole)
+{
+	struct isolation *isolation = &enforce->isolation;
+
+	if (!isolation->present)
+		return;
+	if (whole || strcmp(name, ISOLATE_ARMED) != 0) {
+		note_isolation(enforce, "set", name);
+	} else if (isolation->wanted.until_ms != 0 &&
+	    armed_holds(enforce->kernel, ISOLATE_ARMED) == 0) {
+		memset(&isolation->wanted, 0, sizeof(isolation->wanted));
+		note(enforce->watch, ENFORCE_CHANGE_RELEASED);
+	}
+}
+
 static void
 take_set_event(struct enforce *enforce, const char *name, bool whole)
 {
 	unsigned int set, turn;
 
+	if (isolate_owns(name)) {
+		take_isolate_event(enforce, name, whole);
+		return;
+	}
 	if (set_by_name(name, &set, &turn)) {
 		if (enforce->sets[set].present && enforce->sets[set].turn == turn) {
 			enforce->sets[set].known = false;
@@ -347,6 +382,8 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 static void
 take_chain_event(struct enforce *enforce, const char *chain)
 {
+	if (isolate_owns(chain) && enforce->isolation.present)
+		note_isolation(enforce, "chain", chain);
 	if (!table_chain_is_ours(chain))
 		return;
 	enforce->rules = false;

@@ -18,6 +18,7 @@ static const struct {
 	[EVENT_PANIC] = { "panic", "Policy:EC2/EnforcementChanged.Custom", 5 },
 	[EVENT_RESUME] = { "resume", "Policy:EC2/EnforcementChanged.Custom", 5 },
 	[EVENT_REPORTS_LOST] = { "reports-lost", "Policy:EC2/ReportsLost.Custom", 5 },
+	[EVENT_ISOLATE] = { "isolate", "Policy:EC2/EnforcementChanged.Custom", 5 },
 };
 
 const char *

@@ -42,6 +42,9 @@ write_title(const struct event *event, const struct host_facts *facts,
 	case EVENT_RESUME:
 		snprintf(title, TITLE_MAX, "Enforcement on %s was resumed.", host);
 		break;
+	case EVENT_ISOLATE:
+		snprintf(title, TITLE_MAX, "The isolation of %s was changed.", host);
+		break;
 	case EVENT_REPORTS_LOST:
 	case EVENT_NAME_END:
 		snprintf(title, TITLE_MAX, "Reports about %s were lost.", host);

@@ -34,6 +34,7 @@ int ctl_plan(int argc, char **argv);
 int ctl_refresh(int argc, char **argv);
 int ctl_accept(int argc, char **argv);
 int ctl_enforce(int argc, char **argv);
+int ctl_isolate(int argc, char **argv);
 int ctl_confirm(int argc, char **argv);
 int ctl_panic(int argc, char **argv);
 int ctl_resume(int argc, char **argv);

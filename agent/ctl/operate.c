@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Commands that change something: refresh, accept, enforce, confirm, panic, resume, purge. */
+/* Commands that change something: refresh, accept, enforce, isolate, confirm, panic, resume, purge. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "ctl/session.h"
 
 static int
 usage(const char *text, int option)
@@ -143,7 +144,8 @@ int
 ctl_confirm(int argc, char **argv)
 {
 	static const char help[] = "confirm\n"
-	    "Lets stay what \"enforce drop --confirm S\" began, if it is still in time.";
+	    "Lets stay what \"enforce drop\" or \"isolate on\" with --confirm S began, if it is\n"
+	    "still in time.";
 	struct client_options options = { NULL, NULL, false };
 	int rc = options_only(&options, argc, argv, help);
 
@@ -198,6 +200,58 @@ without_agent(const struct client_options *options, const char *order)
 	execv(program, argv);
 	perror(program);
 	return EXIT_NO;
+}
+
+int
+ctl_isolate(int argc, char **argv)
+{
+	static const char help[] = "isolate on|off [--confirm S] [--lasting]\n"
+	    "Cuts everything off, in, out and forwarded, established or not, but what the host is\n"
+	    "run by: DHCP, DNS, metadata service, [enforce] admin, allow4 and allow6, the\n"
+	    "agent's own connections, and ssh from where you come.  on wants one option: with\n"
+	    "--confirm it ends after S seconds by itself, whatever becomes of this shell or the\n"
+	    "agent, unless \"threatlistctl confirm\" comes before; with --lasting it stays.\n"
+	    "off works without an agent, too (as root).";
+	static const struct option longs[] = {
+		{ "confirm", required_argument, NULL, 'w' }, { "lasting", no_argument, NULL, 'u' },
+		CLIENT_LONGS
+	};
+	struct client_options options = { NULL, NULL, false };
+	struct control_request request;
+	struct client_answer answer;
+	bool lasting = false, on;
+	int64_t confirm = 0;
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (option == 'u') {
+			lasting = true;
+		} else if (option == 'w') {
+			confirm = seconds(optarg);
+			if (confirm < 0)
+				return EXIT_USAGE;
+		} else if (!client_option(&options, option)) {
+			return usage(help, option);
+		}
+	}
+	if (argc - optind != 1 || (strcmp(argv[optind], "on") != 0 &&
+	    strcmp(argv[optind], "off") != 0))
+		return usage(help, 0);
+	on = strcmp(argv[optind], "on") == 0;
+	if (on ? lasting == (confirm != 0) : lasting || confirm != 0)
+		return usage(help, 0);
+	client_request(&request, CONTROL_ISOLATE, argv[optind]);
+	if (on)
+		session_append(request.text, sizeof(request.text));
+	request.number = confirm;
+	request.flags = lasting ? CONTROL_LASTING : 0;
+	rc = client_ask(&options, &request, !on, &answer);
+	free(answer.json);
+	if (rc == EXIT_NO_AGENT && !on)
+		return without_agent(&options, "isolate-off");
+	if (rc == EXIT_DONE)
+		printf("%s\n", answer.reply.message);
+	return rc;
 }
 
 static int

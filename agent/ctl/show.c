@@ -115,6 +115,19 @@ print_sets(const cJSON *table)
 }
 
 static void
+print_isolation(const cJSON *status)
+{
+	const cJSON *drops = object_of(object_of(status, "table"), "isolationDrops");
+	const char *until = text_of(status, "isolateUntil");
+
+	if (!cJSON_IsTrue(object_of(status, "isolated")))
+		return;
+	printf("ISOLATED  until %s: %.0f packets, %.0f bytes cut off\n",
+	    until[0] != '\0' ? until : "\"threatlistctl isolate off\"",
+	    number_of(drops, "packets"), number_of(drops, "bytes"));
+}
+
+static void
 print_sinks(const cJSON *sinks, bool colour)
 {
 	static const char *const heads[] = {
@@ -173,6 +186,7 @@ print_status(const cJSON *status)
 
 	printf("threatlistd %s on %s\n", text_of(status, "version"), text_of(status, "hostId"));
 	printf("mode      %s (config: %s)\n", text_of(status, "mode"), text_of(status, "intent"));
+	print_isolation(status);
 	print_sets(object_of(status, "table"));
 	printf("capture   %s: %.0f packets, %.0f lost\n", text_of(capture, "method"),
 	    number_of(capture, "received"), number_of(capture, "lost"));

@@ -31,6 +31,7 @@ struct guard {
 	char trouble[200];	/* empty: none */
 	char protect_trouble[200];
 	char blind_text[ENFORCE_BLIND_MAX];	/* ways round the hooks, "": none known */
+	char isolate_trouble[200];
 };
 
 /* Packets of listed remotes that no remote was told for: the seen sets were full. */
@@ -73,6 +74,7 @@ struct enforcer {
 	int exit_code;
 	uint8_t mode;		/* enum enforce_mode that is wanted */
 	int64_t confirm_until_ms;	/* loop_now_ms: drop falls back to watch then; 0: it stays */
+	struct enforce_isolation isolation;	/* as ordered */
 	bool panic, purged;	/* nothing is put back against these */
 	bool panic_found;	/* the table was dormant when we came */
 	struct known_list now, before;
@@ -116,6 +118,19 @@ int orders_align(struct enforcer *enforcer, struct enforce_error *err);
 void orders_disarmed(struct enforcer *enforcer, const struct enforce_change_info *info);
 /* Lifts, counts, then deletes. */
 int orders_remove_table(struct enforcer *enforcer, struct enforce_error *err);
+
+/* isolation.c: all is cut off but what the host is run by. */
+/* What the order says of it, for isolation_align. */
+void isolation_take(struct enforcer *enforcer, const struct msg_mode *order);
+/* Brings the kernel in line with it; panic: none.  0 or -errno. */
+int isolation_align(struct enforcer *enforcer, struct enforce_error *err);
+/* The same after the host or the table changed; a failure is said and tried again. */
+void isolation_renew(struct enforcer *enforcer);
+/* Somebody else changed chains or sets of it; told: an event of all that is told anyway. */
+void isolation_restore(struct enforcer *enforcer, const struct enforce_change_info *info,
+    bool told);
+/* What waits for a confirmation was ended in the kernel by someone else. */
+void isolation_released(struct enforcer *enforcer, const struct enforce_change_info *info);
 
 /* guard.c: what others do to the table. */
 int guard_start(struct enforcer *enforcer);

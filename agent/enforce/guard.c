@@ -72,6 +72,7 @@ restore(void *arg)
 	struct enforcer *enforcer = arg;
 	struct enforce_error err = { "" };
 
+	isolation_renew(enforcer);
 	if (enforcer->now.list != NULL && !enforcer->in_force)
 		lists_apply(enforcer, &err);
 }
@@ -101,7 +102,15 @@ damaged(struct enforcer *enforcer, const struct enforce_change_info *info)
 static void
 panic_by_hand(struct enforcer *enforcer, const struct enforce_change_info *info, bool panic)
 {
+	struct enforce_error err = { "" };
+
 	enforcer->panic = panic;
+	/* one that was lifted does not come back with the rest */
+	if (panic) {
+		memset(&enforcer->isolation, 0, sizeof(enforcer->isolation));
+		if (isolation_align(enforcer, &err) != 0)
+			log_warn("isolation not tidied up error=\"%s\"", err.text);
+	}
 	log_notice("%s by hand pid=%u program=\"%s\"", panic ? "panic" : "resume", info->pid,
 	    info->program);
 	raise_change(enforcer, panic ? EVENT_PANIC : EVENT_RESUME, info, "by hand");
@@ -147,6 +156,12 @@ on_event(int fd, uint32_t events, void *arg)
 		exceptions_keep(enforcer->enforce, enforcer->conf->agent.state_dir);
 	if ((info.changes & ENFORCE_CHANGE_DISARMED) != 0)
 		orders_disarmed(enforcer, &info);
+	if ((info.changes & ENFORCE_CHANGE_RELEASED) != 0)
+		isolation_released(enforcer, &info);
+	/* before the list, which may take long */
+	if ((info.changes & (ENFORCE_CHANGE_DAMAGED | ENFORCE_CHANGE_ISOLATION)) != 0)
+		isolation_restore(enforcer, &info, (info.changes & ENFORCE_CHANGE_DAMAGED) != 0 &&
+		    enforcer->in_force);
 	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&
 	    !loop_timer_running(enforcer->guard.protect))
 		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
@@ -165,6 +180,7 @@ protect(void *arg)
 	struct enforce_error err = { "" };
 	int error;
 
+	isolation_renew(enforcer);
 	/* a table that is put in force protects what is there then */
 	if (!enforcer->in_force)
 		return;

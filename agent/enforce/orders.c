@@ -67,6 +67,17 @@ orders_disarmed(struct enforcer *enforcer, const struct enforce_change_info *inf
 	enforcer_event(enforcer, &event);
 }
 
+/* Did somebody end an unconfirmed isolation while nobody was here? */
+static bool
+released_meanwhile(struct enforcer *enforcer)
+{
+	struct enforce_stat stat;
+
+	return enforcer->isolation.until_ms != 0 &&
+	    enforce_stat(enforcer->enforce, &stat, NULL) == 0 && stat.table && !stat.dormant &&
+	    stat.isolate_armed && !stat.isolated;
+}
+
 /* Did the kernel turn an unconfirmed drop of before into watch while nobody was here? */
 static bool
 turned_meanwhile(struct enforcer *enforcer)
@@ -104,14 +115,43 @@ change_mode(struct enforcer *enforcer, const struct msg_mode *order, struct enfo
 	return error != 0 ? error : orders_align(enforcer, err);
 }
 
+/* *confirmed: or of CONFIRMED_…. */
 static int
-confirm(struct enforcer *enforcer, struct enforce_error *err)
+confirm(struct enforcer *enforcer, uint32_t *confirmed, struct enforce_error *err)
 {
-	int error = enforce_confirm(enforcer->enforce, err);
+	int error = 0, released;
 
-	if (error == 0)
-		enforcer->confirm_until_ms = 0;
+	if (enforcer->confirm_until_ms != 0 || enforcer->isolation.until_ms == 0) {
+		error = enforce_confirm(enforcer->enforce, err);
+		if (error == 0) {
+			enforcer->confirm_until_ms = 0;
+			*confirmed |= CONFIRMED_DROP;
+		}
+	}
+	if (enforcer->isolation.until_ms != 0) {
+		released = enforce_isolate_confirm(enforcer->enforce, err);
+		if (released == 0) {
+			enforcer->isolation.until_ms = 0;
+			*confirmed |= CONFIRMED_ISOLATION;
+		} else {
+			error = released;
+		}
+	}
 	return error;
+}
+
+/* A host that is to be isolated is so before anything else, which may take long. */
+static int
+isolate_first(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
+{
+	static const struct enforce_change_info nobody = { .changes = 0 };
+
+	isolation_take(enforcer, order);
+	if (order->token == 0 && released_meanwhile(enforcer)) {
+		isolation_released(enforcer, &nobody);
+		return 0;
+	}
+	return isolation_align(enforcer, err);
 }
 
 /* The parent, who keeps what was ordered, may not know of a panic by hand. */
@@ -129,18 +169,29 @@ tell_panic_found(struct enforcer *enforcer, uint8_t order)
 }
 
 static int
-obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
+obey(struct enforcer *enforcer, const struct msg_mode *order, uint32_t *confirmed,
+    struct enforce_error *err)
 {
 	int error;
 
 	switch (order->order) {
 	case ORDER_MODE:
-		return change_mode(enforcer, order, err);
+		error = isolate_first(enforcer, order, err);
+		if (error == 0)
+			error = change_mode(enforcer, order, err);
+		/* without a mode there was no table for a moment */
+		if (error == 0 && order->mode == ENFORCE_OFF && enforcer->isolation.on)
+			error = isolation_align(enforcer, err);
+		return error;
 	case ORDER_CONFIRM:
-		return confirm(enforcer, err);
+		return confirm(enforcer, confirmed, err);
+	case ORDER_ISOLATE:
+		return isolate_first(enforcer, order, err);
 	case ORDER_PANIC:
 		enforcer->panic = true;
-		return enforce_panic(enforcer->enforce, err);
+		isolation_take(enforcer, order);
+		error = enforce_panic(enforcer->enforce, err);
+		return error != 0 ? error : isolation_align(enforcer, err);
 	case ORDER_RESUME:
 		enforcer->panic = enforcer->purged = false;
 		enforcer->mode = order->mode;
@@ -152,6 +203,7 @@ obey(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_err
 	case ORDER_PURGE:
 		enforcer->purged = true;
 		enforcer->in_force = false;
+		isolation_take(enforcer, order);
 		return orders_remove_table(enforcer, err);
 	default:
 		snprintf(err->text, sizeof(err->text), "there is no order %u", order->order);
@@ -165,9 +217,10 @@ order_name(uint8_t order)
 	static const char *const names[] = {
 		[ORDER_MODE] = "mode", [ORDER_PANIC] = "panic", [ORDER_RESUME] = "resume",
 		[ORDER_PURGE] = "purge", [ORDER_CONFIRM] = "confirm",
+		[ORDER_ISOLATE] = "isolate",
 	};
 
-	return order >= ORDER_MODE && order <= ORDER_CONFIRM ? names[order] : "unknown";
+	return order >= ORDER_MODE && order <= ORDER_ISOLATE ? names[order] : "unknown";
 }
 
 /* An order that failed half way leaves a list that is to be in force and is not: tried again. */
@@ -190,11 +243,15 @@ orders_take(struct enforcer *enforcer, const struct msg_mode *order)
 		snprintf(err.text, sizeof(err.text), "there is no mode %u", order->mode);
 		error = -EINVAL;
 	}
+	if (error == 0 && order->isolate_session.family > ADDR_V6) {
+		snprintf(err.text, sizeof(err.text), "no address of a session");
+		error = -EINVAL;
+	}
 	if (error == 0)
 		error = enforcer_engine(enforcer, &err);
 	if (error == 0) {
 		tell_panic_found(enforcer, order->order);
-		error = obey(enforcer, order, &err);
+		error = obey(enforcer, order, &message.u.mode_done.confirmed, &err);
 	}
 	if (error == 0)
 		enforcer->last_change_ms = loop_wall_ms();

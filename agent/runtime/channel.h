@@ -182,6 +182,7 @@ enum mode_order {
 	ORDER_RESUME,
 	ORDER_PURGE,
 	ORDER_CONFIRM,		/* what waits for a confirmation stays; -ETIME: too late */
+	ORDER_ISOLATE,		/* begins or ends, as isolate says */
 };
 
 struct msg_mode {
@@ -190,12 +191,22 @@ struct msg_mode {
 	uint8_t mode;		/* enum enforce_mode */
 	uint8_t pad[6];
 	int64_t confirm_until_ms;	/* loop_now_ms: drop falls back to watch then; 0: it stays */
+	/* with every order: as it is to be */
+	int64_t isolate_until_ms;	/* loop_now_ms: ends then; 0: it stays */
+	struct addr isolate_session;	/* of who asked for it; family 0: none */
+	uint8_t isolate;	/* all is cut off but what the host is run by */
+	uint16_t isolate_port;	/* of ours, that the session is to */
+	uint8_t pad2[4];
 };
+
+#define CONFIRMED_DROP		(1u << 0)
+#define CONFIRMED_ISOLATION	(1u << 1)
+
 
 struct msg_mode_done {
 	uint64_t token;
 	int32_t error;		/* 0 or -errno */
-	uint32_t pad;
+	uint32_t confirmed;	/* by ORDER_CONFIRM: or of CONFIRMED_… */
 	char reason[256];
 };
 

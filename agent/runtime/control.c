@@ -15,6 +15,7 @@ control_name(uint32_t kind)
 		[CONTROL_PANIC] = "panic", [CONTROL_RESUME] = "resume",
 		[CONTROL_PURGE] = "purge", [CONTROL_CONFIRM] = "confirm",
 		[CONTROL_PLAN] = "plan",
+		[CONTROL_ISOLATE] = "isolate",
 	};
 
 	return kind > 0 && kind < CONTROL_END ? names[kind] : "unknown";

@@ -31,11 +31,17 @@ enum control_kind {
 	CONTROL_PURGE,
 	CONTROL_CONFIRM,
 	CONTROL_PLAN,		/* JSON object */
+	/*
+	 * text: off, on, or on ADDRESS PORT (whose session is kept, to which port of ours);
+	 * number as of ENFORCE, but 0 only with flag LASTING
+	 */
+	CONTROL_ISOLATE,
 	CONTROL_END
 };
 
 #define CONTROL_UNDELIVERED	(1u << 0)
 #define CONTROL_DISCOVER	(1u << 1)
+#define CONTROL_LASTING	(1u << 2)
 
 #define CONTROL_CONFIRM_MAX	86400	/* seconds */
 

@@ -14,7 +14,7 @@
 #include "threatlistd/enforce.h"
 
 #define STATE_FILE	"state"
-#define STATE_MAX	1024	/* bytes: some ten times what is written */
+#define STATE_MAX	1024	/* bytes: some twice the most that is written */
 
 static const char *const mode_names[] = {
 	[ENFORCE_OFF] = "off", [ENFORCE_WATCH] = "watch", [ENFORCE_DROP] = "drop",
@@ -33,12 +33,39 @@ mode_by_name(const char *name)
 }
 
 void
-state_forget_confirm(struct state *state)
+deadline_forget(struct deadline *deadline)
 {
-	state->confirm_until_ms = state->confirm_wall_ms = 0;
-	state->confirm_s = 0;
-	state->confirm_boot[0] = '\0';
-	state->confirm_ended = false;
+	memset(deadline, 0, sizeof(*deadline));
+}
+
+void
+deadline_begin(struct deadline *deadline, uint32_t seconds, int64_t now_ms, int64_t wall_ms)
+{
+	deadline_forget(deadline);
+	if (seconds == 0)
+		return;
+	deadline->s = seconds;
+	deadline->until_ms = now_ms + (int64_t)seconds * 1000;
+	deadline->wall_ms = wall_ms + (int64_t)seconds * 1000;
+	state_boot_id(deadline->boot);
+}
+
+bool
+deadline_of_other_boot(const struct deadline *deadline)
+{
+	char boot[STATE_BOOT_MAX];
+
+	state_boot_id(boot);
+	return strcmp(boot, deadline->boot) != 0;
+}
+
+void
+state_forget_isolation(struct state *state)
+{
+	state->isolate = false;
+	deadline_forget(&state->isolate_end);
+	memset(&state->isolate_session, 0, sizeof(state->isolate_session));
+	state->isolate_port = 0;
 }
 
 void
@@ -66,30 +93,54 @@ take_number(const char *value, int64_t *number)
 	return errno == 0 && end != value && *end == '\0' && *number >= 0;
 }
 
-/* The lines of what waits for a confirmation. */
+/* The lines of what waits for a confirmation: PREFIX_until, PREFIX_wall … */
 static bool
-take_confirm(struct state *state, const char *key, const char *value)
+take_deadline(struct deadline *deadline, const char *prefix, const char *key, const char *value)
+{
+	size_t n = strlen(prefix);
+	int64_t number;
+
+	if (strncmp(key, prefix, n) != 0 || key[n] != '_')
+		return false;
+	key += n + 1;
+	if (strcmp(key, "until") == 0)
+		return take_number(value, &deadline->until_ms);
+	if (strcmp(key, "wall") == 0)
+		return take_number(value, &deadline->wall_ms);
+	if (strcmp(key, "boot") == 0) {
+		snprintf(deadline->boot, sizeof(deadline->boot), "%.39s", value);
+		return true;
+	}
+	if (strcmp(key, "seconds") == 0) {
+		if (!take_number(value, &number) || number > UINT32_MAX)
+			return false;
+		deadline->s = (uint32_t)number;
+		return true;
+	}
+	if (strcmp(key, "ended") != 0)
+		return false;
+	deadline->ended = strcmp(value, "yes") == 0;
+	return true;
+}
+
+static bool
+take_isolation(struct state *state, const char *key, const char *value)
 {
 	int64_t number;
 
-	if (strcmp(key, "confirm_until") == 0)
-		return take_number(value, &state->confirm_until_ms);
-	if (strcmp(key, "confirm_wall") == 0)
-		return take_number(value, &state->confirm_wall_ms);
-	if (strcmp(key, "confirm_boot") == 0) {
-		snprintf(state->confirm_boot, sizeof(state->confirm_boot), "%.39s", value);
+	if (strcmp(key, "isolate") == 0) {
+		state->isolate = strcmp(value, "yes") == 0;
 		return true;
 	}
-	if (strcmp(key, "confirm_seconds") == 0) {
-		if (!take_number(value, &number) || number > UINT32_MAX)
+	if (strcmp(key, "isolate_session") == 0)
+		return addr_parse(&state->isolate_session, value, strlen(value)) == NULL;
+	if (strcmp(key, "isolate_port") == 0) {
+		if (!take_number(value, &number) || number > UINT16_MAX)
 			return false;
-		state->confirm_s = (uint32_t)number;
+		state->isolate_port = (uint16_t)number;
 		return true;
 	}
-	if (strcmp(key, "confirm_ended") != 0)
-		return false;
-	state->confirm_ended = strcmp(value, "yes") == 0;
-	return true;
+	return take_deadline(&state->isolate_end, "isolate", key, value);
 }
 
 static bool
@@ -115,7 +166,8 @@ take_line(struct state *state, const char *line)
 			state->has_mode = true;
 		}
 	} else {
-		return take_confirm(state, key, value);
+		return take_deadline(&state->confirm, "confirm", key, value) ||
+		    take_isolation(state, key, value);
 	}
 	return true;
 }
@@ -146,6 +198,34 @@ state_load(struct state *state, const char *state_dir)
 	return 0;
 }
 
+/* Appends to text[STATE_MAX]; the new length. */
+static int
+put_deadline(char *text, int n, const char *prefix, const struct deadline *deadline)
+{
+	if (deadline->until_ms == 0)
+		return n;
+	return n + snprintf(text + n, STATE_MAX - (size_t)n, "%s_until = %" PRId64 "\n"
+	    "%s_wall = %" PRId64 "\n%s_seconds = %" PRIu32 "\n%s_boot = %s\n%s_ended = %s\n",
+	    prefix, deadline->until_ms, prefix, deadline->wall_ms, prefix, deadline->s, prefix,
+	    deadline->boot[0] != '\0' ? deadline->boot : "unknown", prefix,
+	    deadline->ended ? "yes" : "no");
+}
+
+static int
+put_isolation(char *text, int n, const struct state *state)
+{
+	char address[ADDR_TEXT_MAX];
+
+	if (!state->isolate)
+		return n;
+	n += snprintf(text + n, STATE_MAX - (size_t)n, "isolate = yes\n");
+	if (state->isolate_session.family != ADDR_NONE)
+		n += snprintf(text + n, STATE_MAX - (size_t)n, "isolate_session = %s\n"
+		    "isolate_port = %u\n", addr_text(&state->isolate_session, address),
+		    state->isolate_port);
+	return put_deadline(text, n, "isolate", &state->isolate_end);
+}
+
 int
 state_store(const struct state *state, const char *state_dir)
 {
@@ -157,12 +237,7 @@ state_store(const struct state *state, const char *state_dir)
 		    mode_names[state->mode], mode_names[state->conf_mode]);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "panic = %s\npurged = %s\n",
 	    state->panic ? "yes" : "no", state->purged ? "yes" : "no");
-	if (state->confirm_until_ms != 0)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "confirm_until = %" PRId64 "\n"
-		    "confirm_wall = %" PRId64 "\nconfirm_seconds = %" PRIu32 "\n"
-		    "confirm_boot = %s\nconfirm_ended = %s\n", state->confirm_until_ms,
-		    state->confirm_wall_ms, state->confirm_s,
-		    state->confirm_boot[0] != '\0' ? state->confirm_boot : "unknown",
-		    state->confirm_ended ? "yes" : "no");
+	n = put_deadline(text, n, "confirm", &state->confirm);
+	n = put_isolation(text, n, state);
 	return durable_replace(state_dir, STATE_FILE, text, (size_t)n);
 }

@@ -9,7 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "threatlistd/addr.h"
+
 #define STATE_BOOT_MAX	40	/* bytes of a boot id, random(4), with its NUL */
+
+/* Something ends by itself then, unless somebody confirms it. */
+struct deadline {
+	int64_t until_ms;	/* loop_now_ms of the boot named below; 0: nothing waits */
+	int64_t wall_ms;	/* the same since 1970, for people */
+	uint32_t s;		/* what was asked for, seconds */
+	char boot[STATE_BOOT_MAX];
+	bool ended;		/* by threatlistd --table expire */
+};
 
 struct state {
 	bool has_mode;		/* an operator's "enforce" stands against the config */
@@ -18,16 +29,22 @@ struct state {
 	bool panic;		/* everything lifted until resume */
 	bool purged;		/* no table until resume or enforce */
 
-	/* mode is drop and falls back to watch then, unless somebody confirms */
-	int64_t confirm_until_ms;	/* loop_now_ms of the boot named below; 0: nothing waits */
-	int64_t confirm_wall_ms;	/* the same since 1970, for people */
-	uint32_t confirm_s;		/* what was asked for, seconds */
-	char confirm_boot[STATE_BOOT_MAX];
-	bool confirm_ended;		/* by threatlistd --table expire */
+	struct deadline confirm;	/* mode is drop and falls back to watch */
+
+	bool isolate;		/* all is cut off but what the host is run by */
+	struct deadline isolate_end;	/* not any more */
+	struct addr isolate_session;	/* of who asked for it; family 0: none */
+	uint16_t isolate_port;		/* of ours, that the session is to */
 };
 
+/* Begins at now_ms (loop_now_ms) and wall_ms; 0 seconds: nothing waits. */
+void deadline_begin(struct deadline *deadline, uint32_t seconds, int64_t now_ms, int64_t wall_ms);
 /* Nothing waits for a confirmation any more. */
-void state_forget_confirm(struct state *state);
+void deadline_forget(struct deadline *deadline);
+/* Is it of another boot than this one? */
+bool deadline_of_other_boot(const struct deadline *deadline);
+/* The host is isolated no more. */
+void state_forget_isolation(struct state *state);
 
 /* The kernel's random id of this boot; "" when it cannot be read. */
 void state_boot_id(char boot[static STATE_BOOT_MAX]);

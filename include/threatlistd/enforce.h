@@ -167,6 +167,30 @@ typedef void enforce_endpoint_fn(const struct addr *addr, uint16_t port, void *a
 int enforce_endpoints(struct enforce *enforce, enforce_endpoint_fn *each, void *arg,
     struct enforce_error *err);
 
+/*
+ * Isolation: everything is cut off, in, out and forwarded, listed or not and
+ * established or not, but what the host is run by: loopback, neighbour
+ * discovery, DHCP, MTU errors, metadata and time service, resolvers (DNS alone),
+ * the admin's addresses (conf and allow4, allow6), endpoints, and the session of
+ * who asked for it.
+ */
+struct enforce_isolation {
+	bool on;
+	int64_t until_ms;	/* of CLOCK_BOOTTIME, the kernel ends it then; 0: for good */
+	struct addr session;	/* the caller's own address; family 0: none */
+	uint16_t session_port;	/* our TCP port that he came to, host byte order */
+};
+
+/*
+ * Begins, renews or ends it, each in one transaction (a table that is missing is
+ * made before).  until_ms in the past ends it.  In a dormant table nothing is
+ * cut off.  A table that enforce_purge takes away is gone with it.
+ */
+int enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct enforce_error *err);
+/* What ends at until_ms is for good.  -ETIME: it is over already. */
+int enforce_isolate_confirm(struct enforce *enforce, struct enforce_error *err);
+
 /* What the kernel's own sets say of an address, asked element by element. */
 enum enforce_answer {
 	ENFORCE_UNKNOWN = 0,		/* no table, or the kernel could not be asked */
@@ -217,6 +241,8 @@ enum enforce_change {
 	ENFORCE_CHANGE_ALLOW = 1u << 5,		/* the admin edited allow4 or allow6: keep them */
 	ENFORCE_CHANGE_BLIND = 1u << 6,		/* links or flowtables changed: call enforce_blind */
 	ENFORCE_CHANGE_DISARMED = 1u << 4,	/* someone emptied "armed" by hand: it is watch now */
+	ENFORCE_CHANGE_RELEASED = 1u << 6,	/* someone emptied "isolate_armed" by hand: it is over */
+	ENFORCE_CHANGE_ISOLATION = 1u << 7,	/* its chains or sets were changed: call enforce_isolate */
 };
 struct enforce_change_info {
 	unsigned int changes;		/* or of enum enforce_change */
@@ -253,6 +279,10 @@ struct enforce_stat {
 	uint64_t seen_overflow;		/* packets of listed remotes that found a seen set full */
 	uint32_t nsets;
 	struct enforce_set_stat sets[ENFORCE_SETS_MAX];
+	bool isolated;			/* all but what it keeps is cut off now */
+	bool isolate_rules;		/* its chains are there, also if dormant or over … */
+	bool isolate_armed;		/* … and ask "isolate_armed" */
+	uint64_t isolated_packets, isolated_bytes;	/* cut off by it, since the table exists */
 	uint64_t table_epoch;		/* changes whenever the seen counters started anew */
 };
 int enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_error *err);

@@ -21,6 +21,7 @@ enum event_name {
 	EVENT_PANIC,			/* the same type */
 	EVENT_RESUME,			/* the same type */
 	EVENT_REPORTS_LOST,		/* Policy:EC2/ReportsLost.Custom, 5 */
+	EVENT_ISOLATE,			/* Policy:EC2/EnforcementChanged.Custom, 5 */
 	EVENT_NAME_END
 };
 

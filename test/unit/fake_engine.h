@@ -31,6 +31,9 @@ struct fake {
 	int endpoint_error;
 	const char *blind;
 	int event_fd;
+	struct enforce_isolation isolation;	/* as told last */
+	unsigned int isolated;			/* how often */
+	int isolate_error, isolate_confirm_error;
 	bool open;
 	bool born_dormant;	/* a new table will be */
 };
@@ -141,6 +144,31 @@ enforce_confirm(struct enforce *enforce, struct enforce_error *err)
 	if (fake.confirm_error != 0)
 		return fake_fail(fake.confirm_error, err);
 	fake.stat.armed = false;
+	return 0;
+}
+
+int
+enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct enforce_error *err)
+{
+	fake.isolated++;
+	fake.isolation = *wanted;
+	if (fake.isolate_error != 0)
+		return fake_fail(fake.isolate_error, err);
+	if (wanted->on)
+		fake.stat.table = true;
+	fake.stat.isolate_rules = fake.stat.isolated = fake.stat.table && wanted->on;
+	fake.stat.isolate_armed = fake.stat.isolated && wanted->until_ms != 0;
+	return 0;
+}
+
+int
+enforce_isolate_confirm(struct enforce *enforce, struct enforce_error *err)
+{
+	if (fake.isolate_confirm_error != 0)
+		return fake_fail(fake.isolate_confirm_error, err);
+	fake.stat.isolate_armed = false;
+	fake.isolation.until_ms = 0;
 	return 0;
 }
 

@@ -51,21 +51,21 @@ what_is_stored_comes_back(void **state)
 {
 	struct state in = {
 		.has_mode = true, .mode = ENFORCE_DROP, .conf_mode = ENFORCE_WATCH, .panic = true,
-		.confirm_until_ms = INT64_C(123456789012), .confirm_wall_ms = INT64_C(1790000000123),
-		.confirm_s = 120, .confirm_ended = true,
+		.confirm.until_ms = INT64_C(123456789012), .confirm.wall_ms = INT64_C(1790000000123),
+		.confirm.s = 120, .confirm.ended = true,
 	};
 	struct state out;
 
-	state_boot_id(in.confirm_boot);
-	assert_int_equal(strlen(in.confirm_boot), 36);
+	state_boot_id(in.confirm.boot);
+	assert_int_equal(strlen(in.confirm.boot), 36);
 	assert_int_equal(state_store(&in, dir), 0);
 	assert_int_equal(state_load(&out, dir), 0);
 	assert_memory_equal(&in, &out, sizeof(in));
-	state_forget_confirm(&in);
+	deadline_forget(&in.confirm);
 	assert_int_equal(state_store(&in, dir), 0);
 	assert_int_equal(state_load(&out, dir), 0);
-	assert_int_equal(out.confirm_until_ms, 0);
-	assert_string_equal(out.confirm_boot, "");
+	assert_int_equal(out.confirm.until_ms, 0);
+	assert_string_equal(out.confirm.boot, "");
 	assert_true(out.has_mode && out.panic && !out.purged);
 }
 
@@ -84,7 +84,7 @@ a_damaged_file_is_no_state(void **state)
 		write_state(texts[i]);
 		assert_int_equal(state_load(&out, dir), -EINVAL);
 		assert_false(out.has_mode);
-		assert_int_equal(out.confirm_until_ms, 0);
+		assert_int_equal(out.confirm.until_ms, 0);
 	}
 	/* as an older agent wrote it */
 	write_state("mode = drop\nconf_mode = watch\npanic = no\npurged = yes\n");
