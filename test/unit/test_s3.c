@@ -163,6 +163,21 @@ hints_stay_in_bounds(void **state)
 }
 
 static void
+skew_and_keys_are_told_apart_from_permissions(void **state)
+{
+	char reason[S3_REASON_MAX];
+
+	fake.routes[0] = (struct fake_route){ .method = "GET", .status = 403, .url = "https://buck",
+	    .body = "<Error><Code>RequestTimeTooSkewed</Code><Message>skew</Message></Error>" };
+	assert_int_equal(get("s3://buck/k", NULL, NULL, reason), AWS_DENIED);
+	assert_non_null(strstr(reason, "this host's clock or its keys are wrong"));
+	assert_null(strstr(reason, "s3:GetObject"));
+	fake.routes[0].body = "<Error><Code>InvalidAccessKeyId</Code><Message>no</Message></Error>";
+	assert_int_equal(get("s3://buck/k", NULL, NULL, reason), AWS_DENIED);
+	assert_non_null(strstr(reason, "expired or unknown to AWS"));
+}
+
+static void
 silence_names_the_endpoint_the_vpc_needs(void **state)
 {
 	char reason[S3_REASON_MAX];
@@ -184,6 +199,7 @@ main(void)
 		cmocka_unit_test_setup(known_region_is_asked_first, start),
 		cmocka_unit_test_setup(redirects_are_followed_once_and_signed_anew, start),
 		cmocka_unit_test_setup(hints_stay_in_bounds, start),
+		cmocka_unit_test_setup(skew_and_keys_are_told_apart_from_permissions, start),
 		cmocka_unit_test_setup(silence_names_the_endpoint_the_vpc_needs, start),
 	};
 
