@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# threatlistd: all check check-aws check-system check-service soak sigv4-vectors bench fuzz lint deb rpm completion
-# install clean
+# threatlistd: all check check-aws check-system check-service check-arm64 soak sigv4-vectors bench fuzz lint deb rpm
+# completion install clean
 # VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
@@ -117,6 +117,10 @@ check-system: all $(TOOLS)
 check-service:
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -rs -p no:cacheprovider test/service
 
+# Units, corpora, golden files, cross-built and run under qemu-user; it gets arm64's libraries by itself.
+check-arm64:
+	$(Q)O=$(O) PYTHON=$(PYTHON) sh test/run-arm64.sh
+
 # Root, minutes: hundreds of updates under floods, what a naive order would let through, every fault everywhere.
 soak: all $(TOOLS)
 	$(Q)SOAK=1 B=$(B) $(PYTHON) -m pytest -q -s -p no:cacheprovider test/system/test_gap.py test/system/test_faults.py
@@ -173,9 +177,10 @@ rpm:
 	$(Q)O=$(O) VERSION=$(VERSION) sh packaging/build.sh rpm
 
 clean:
-	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov
+	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov $(O)-arm64
 
 -include $(shell find $(addprefix $(B)/,agent netfilter test) -name '*.d' -type f 2>/dev/null)
 
-.PHONY: all check check-aws check-system check-service soak sigv4-vectors fuzz bench lint install completion deb rpm clean
+.PHONY: all check check-aws check-system check-service check-arm64 soak sigv4-vectors fuzz bench lint install \
+	completion deb rpm clean
 .SECONDARY:
