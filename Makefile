@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # threatlistd: all check check-aws check-system check-service check-arm64 soak sigv4-vectors bench fuzz lint deb rpm
 # completion install clean
-# VARIANT=asan|fuzz|cov builds beside the plain build; O=DIR builds elsewhere;
+# VARIANT=asan|fuzz|cov|kill builds beside the plain build (kill: a system call that a role is
+# not allowed ends it); O=DIR builds elsewhere;
 # WERROR=1 makes warnings errors (CI does); V=1 shows the commands.
 
 VERSION := 0.1.0
@@ -34,7 +35,8 @@ SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # gcc 12 takes the address of a member, instrumented, for the size of what it is in
 SAN_asan += $(if $(findstring gcc,$(CC)),-Wno-stringop-overflow)
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -O1 -DFUZZING
-SAN_cov := --coverage -O0
+SAN_cov := --coverage -O0 -DLANDLOCK_OFF
+SAN_kill := -DFILTER_KILL
 LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3 expat
 
 # Packagers own CFLAGS, CPPFLAGS and LDFLAGS.
@@ -177,7 +179,7 @@ rpm:
 	$(Q)O=$(O) VERSION=$(VERSION) sh packaging/build.sh rpm
 
 clean:
-	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov $(O)-arm64
+	rm -rf $(O) $(O)-asan $(O)-fuzz $(O)-cov $(O)-kill $(O)-arm64
 
 -include $(shell find $(addprefix $(B)/,agent netfilter test) -name '*.d' -type f 2>/dev/null)
 

@@ -510,6 +510,23 @@ schedule_again(struct role *role, int status)
 	loop_timer_start(role->agent->loop, role->again, delay);
 }
 
+/* Sent by somebody: the parent, or to the whole group. */
+static bool
+is_order_to_end(int signo)
+{
+	return signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGHUP;
+}
+
+/* It was to end, but not like this. */
+static void
+warn_of_end(const struct role *role, int status)
+{
+	char how[128];
+
+	describe_end(status, how, sizeof(how));
+	log_warn("role ended role=%s pid=%d how=\"%s\"", names[role->kind], (int)role->pid, how);
+}
+
 static void
 role_ended(struct role *role, int status)
 {
@@ -521,6 +538,8 @@ role_ended(struct role *role, int status)
 		describe_end(status, how, sizeof(how));
 	if (role->wanted && !role->agent->stopping)
 		schedule_again(role, status);
+	else if (WIFSIGNALED(status) && !is_order_to_end(WTERMSIG(status)))
+		warn_of_end(role, status);
 	role->pid = 0;
 	if (role->kind == ROLE_FEED) {
 		channel_drain(role->channel);

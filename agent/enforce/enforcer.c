@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "roles.h"
+#include "runtime/confine.h"
 #include "runtime/exceptions.h"
 #include "runtime/sandbox.h"
 
@@ -205,6 +206,8 @@ take_conf(struct enforcer *enforcer, int fd)
 		leave(enforcer, 1);
 		return;
 	}
+	if (enforcer->confine)
+		confine(FILTER_ENFORCER, enforcer->conf);
 	enforcer->mode = enforcer->conf->enforce.mode;
 	error = sweep_start(enforcer);
 	if (error != 0) {
@@ -401,6 +404,7 @@ enforcer_main(void)
 		log_error("enforcer not started error=\"%s\"", strerror(errno));
 		goto out;
 	}
+	enforcer->confine = true;
 	error = loop_run(loop);
 	if (error != 0)
 		log_error("loop ended error=\"%s\"", strerror(-error));

@@ -72,6 +72,7 @@ struct enforcer {
 	struct conf *conf;	/* NULL: not told yet */
 	struct enforce *enforce;	/* NULL: the kernel cannot be had */
 	int exit_code;
+	bool confine;		/* the process is its own: it gives up all else with its config */
 	uint8_t mode;		/* enum enforce_mode that is wanted */
 	int64_t confirm_until_ms;	/* loop_now_ms: drop falls back to watch then; 0: it stays */
 	struct enforce_isolation isolation;	/* as ordered */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -44,7 +45,8 @@ read_origin(char origin[static LEDGER_ORIGIN_MAX])
 	if (n != BOOT_ID_LEN)
 		return n < 0 ? -errno : -EIO;
 	boot[n] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* any family would do: this one the role may have */
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd < 0)
 		return -errno;
 	n = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);

@@ -23,6 +23,7 @@
 #include "runtime/announce.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
+#include "runtime/confine.h"
 #include "runtime/loop.h"
 #include "runtime/post.h"
 #include "runtime/sandbox.h"
@@ -31,14 +32,6 @@
 /* Body, entries, sorted copies and image of the largest list, and the libraries. */
 #define MEMORY_MAX	(UINT64_C(1) << 30)
 #define FLUSH_MS	5000	/* the parent reads at once, or is gone */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED	true
-#elif defined(__has_feature)
-#define SANITIZED	__has_feature(address_sanitizer)
-#else
-#define SANITIZED	false
-#endif
 
 struct feed {
 	struct loop *loop;
@@ -55,7 +48,7 @@ struct feed {
 	char region[FACT_MAX];		/* as IMDS said before; empty: unknown */
 	struct msg_fetch asked[LIST_SOURCES_MAX];
 	size_t nasked;
-	bool ask_facts, introduce, going, done;
+	bool ask_facts, introduce, confined, going, done;
 	int code;			/* of the exit */
 };
 
@@ -457,7 +450,11 @@ take_conf(struct feed *feed, int fd)
 	if (conf_from_fd(&feed->conf, fd, &err) != 0) {
 		log_error("config not taken error=%s", err.text);
 		end(feed, 1);
+		return;
 	}
+	if (!feed->confined)
+		confine(FILTER_FEED, feed->conf);
+	feed->confined = true;
 }
 
 static void
@@ -534,7 +531,7 @@ give_up_rights(void)
 
 	if (error == 0)
 		error = sandbox_keep_capabilities(0);
-	if (error == 0 && !SANITIZED)
+	if (error == 0 && !SANDBOX_SANITIZED)
 		error = sandbox_limit_memory(MEMORY_MAX);
 	return error;
 }

@@ -14,6 +14,7 @@
 #include "runtime/announce.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
+#include "runtime/confine.h"
 #include "runtime/loop.h"
 #include "runtime/post.h"
 #include "runtime/sandbox.h"
@@ -77,7 +78,9 @@ take_conf(struct reporter *reporter, int fd)
 	if (conf_from_fd(&reporter->conf, fd, &error) != 0) {
 		log_error("config not read error=\"%s\"", error.text);
 		end(reporter, 1);
+		return;
 	}
+	confine(FILTER_REPORTER, reporter->conf);
 }
 
 static void

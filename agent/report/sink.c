@@ -142,6 +142,8 @@ start_thread(struct sink *sink)
 	int error;
 
 	sigfillset(&all);
+	/* says what the filter refused (runtime/filter.h): blocked, it would end the process */
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&sink->thread, NULL, run, sink);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -33,7 +33,7 @@ log_style(void)
 }
 
 static int
-prefix(char *line, size_t size, enum level level)
+prefix(char *line, size_t size, enum level level, bool timed)
 {
 	static const char *const colours[] = {
 		[LEVEL_ERROR] = "\033[31m", [LEVEL_WARN] = "\033[33m",
@@ -49,6 +49,10 @@ prefix(char *line, size_t size, enum level level)
 
 	if (log_how == LOG_STYLE_JOURNAL)
 		return snprintf(line, size, "<%d>%s: ", level, log_role);
+	/* gmtime_r takes a lock of the C library */
+	if (!timed)
+		return snprintf(line, size, "%-24s %s%s", log_role,
+		    log_colour ? colours[level] : "", names[level]);
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
@@ -56,8 +60,8 @@ prefix(char *line, size_t size, enum level level)
 	    log_colour ? colours[level] : "", names[level]);
 }
 
-static void __attribute__((format(printf, 2, 0)))
-write_line(enum level level, const char *fmt, va_list args)
+static void __attribute__((format(printf, 3, 0)))
+write_line(enum level level, bool timed, const char *fmt, va_list args)
 {
 	char line[LINE_MAX_BYTES];
 	int saved = errno, len, at;
@@ -65,7 +69,7 @@ write_line(enum level level, const char *fmt, va_list args)
 
 	if (log_how == LOG_STYLE_SILENT)
 		return;
-	at = prefix(line, sizeof(line), level);
+	at = prefix(line, sizeof(line), level, timed);
 	len = vsnprintf(line + at, sizeof(line) - (size_t)at - 8, fmt, args);
 	if (len < 0)
 		len = 0;
@@ -96,7 +100,7 @@ write_line(enum level level, const char *fmt, va_list args)
 		va_list args;				\
 							\
 		va_start(args, fmt);			\
-		write_line(level, fmt, args);		\
+		write_line(level, true, fmt, args);		\
 		va_end(args);				\
 	}
 
@@ -104,6 +108,16 @@ LOG_FUNCTION(log_error, LEVEL_ERROR)
 LOG_FUNCTION(log_warn, LEVEL_WARN)
 LOG_FUNCTION(log_notice, LEVEL_NOTICE)
 LOG_FUNCTION(log_info, LEVEL_INFO)
+
+void
+log_warn_untimed(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_line(LEVEL_WARN, false, fmt, args);
+	va_end(args);
+}
 
 bool
 log_allowed(struct log_limit *limit, long long now_ms, long long interval_ms,

@@ -2,6 +2,7 @@
 #include "runtime/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 
 /* The kernel's highest capability is found by asking: it grows over versions. */
 #define CAPABILITIES_MAX	64
+#define PSS_TEXT		4096	/* bytes of smaps_rollup, of which the kernel fills about 800 */
+
+static int pss_fd = -1;		/* of sandbox_keep_pss */
 
 int
 sandbox_begin(void)
@@ -91,21 +95,28 @@ sandbox_hold_capabilities(uint64_t mask)
 	return syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
 }
 
+void
+sandbox_keep_pss(void)
+{
+	if (pss_fd < 0)
+		pss_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+}
+
 uint64_t
 sandbox_pss(void)
 {
 	unsigned long long kib = 0;
-	char line[128];
-	FILE *file;
+	char text[PSS_TEXT], *line;
+	ssize_t n;
 
-	file = fopen("/proc/self/smaps_rollup", "re");
-	if (file == NULL)
+	sandbox_keep_pss();
+	n = pss_fd < 0 ? -1 : pread(pss_fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
 		return 0;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, "Pss: %llu kB", &kib) == 1)
-			break;
-	}
-	fclose(file);
+	text[n] = '\0';
+	line = strstr(text, "\nPss:");
+	if (line == NULL || sscanf(line + 1, "Pss: %llu kB", &kib) != 1)
+		return 0;
 	return kib * 1024;
 }
 

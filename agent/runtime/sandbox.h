@@ -6,6 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* AddressSanitizer reserves address space, and looks around in its process: it needs more room. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_SANITIZED	1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANDBOX_SANITIZED	1
+#endif
+#endif
+#ifndef SANDBOX_SANITIZED
+#define SANDBOX_SANITIZED	0
+#endif
+
 /* No new privileges, not dumpable (core dumps, ptrace, /proc/PID/mem).  First thing in every role.  0 or -errno. */
 int sandbox_begin(void);
 
@@ -26,6 +38,9 @@ bool sandbox_has_capability(unsigned int number);
  * permitted (and ambient, where they were) for the roles it starts.  0 or -errno.
  */
 int sandbox_hold_capabilities(uint64_t mask);
+
+/* Opens what sandbox_pss reads, for a process that opens nothing later. */
+void sandbox_keep_pss(void);
 
 /* Proportional set size of this process in bytes (proc_pid_smaps_rollup(5)); 0: unknown. */
 uint64_t sandbox_pss(void);

@@ -21,6 +21,7 @@
 #include "roles.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
+#include "runtime/confine.h"
 #include "runtime/sandbox.h"
 #include "sensor/capture.h"
 #include "sensor/local.h"
@@ -360,6 +361,7 @@ take_conf(struct sensor *sensor, int fd)
 		leave(sensor, 1);
 		return;
 	}
+	confine(FILTER_SENSOR, sensor->conf);
 	if (sensor->warning[0] != '\0')
 		log_warn("capture not as configured reason=\"%s\"", sensor->warning);
 	on_tick(sensor);

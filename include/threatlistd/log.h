@@ -25,6 +25,9 @@ void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* As log_warn, but takes no lock, not even the C library's for the clock: in signal handlers. */
+void log_warn_untimed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /*
  * Limits one cause of lines: returns true when the line may be written, at
  * most once per interval_ms; *skipped then says how many were not.

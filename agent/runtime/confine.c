@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "runtime/confine.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/http.h"
+#include "runtime/landlock.h"
+#include "runtime/sandbox.h"
+#include "threatlistd/log.h"
+
+#define NSSWITCH	"/etc/nsswitch.conf"
+#define NSS_LINE_MAX	512
+
+/*
+ * Names, certificates, and where hosts say what they are.  Directories, not the
+ * files in them: resolv.conf and the CA bundle are replaced under a running
+ * reporter, and a rule goes with the file that was there.
+ */
+static const char *const web_paths[] = {
+	"/etc", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share",
+	"/var/lib/ca-certificates", "/var/lib/sss", "/dev/null", "/dev/urandom", "/proc/sys",
+	"/sys/devices/virtual/dmi", "/sys/devices/system/cpu", "/sys/hypervisor",
+};
+
+/* Where resolv.conf really is.  A lasting role starts before what makes these: it gets all of /run. */
+static const char *const resolver_paths[] = {
+	"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/nscd",
+	"/run/connman", "/run/netconfig",
+};
+
+static const char *const enforcer_paths[] = { "/etc", "/run", "/proc/sys" };
+
+/* Files that the environment names; aws/ and OpenSSL read them. */
+static const char *const named_files[] = {
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE",
+	"SSL_CERT_FILE",
+};
+static const char *const named_dirs[] = { "CREDENTIALS_DIRECTORY", "SSL_CERT_DIR" };
+
+/* One of many that are not on every host. */
+static void
+allow_if_there(struct landlock *landlock, const char *path, enum landlock_way way)
+{
+	int error = landlock_allow(landlock, path, way);
+
+	if (error != 0 && error != -ENOENT && error != -EACCES && error != -ENOTDIR)
+		log_warn("directory not allowed path=%s error=\"%s\"", path, strerror(-error));
+}
+
+/* Cuts off the last part, and is "/" or "." at last. */
+static void
+go_up(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		memcpy(path, ".", 2);
+	else
+		slash[slash == path ? 1 : 0] = '\0';
+}
+
+/* What is not there yet may be made later: the nearest directory above it that is there. */
+static void
+allow_dir(struct landlock *landlock, const char *dir, enum landlock_way way)
+{
+	char path[PATH_MAX];
+	int error;
+
+	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
+		return;
+	while ((error = landlock_allow(landlock, path, way)) == -ENOENT || error == -ENOTDIR) {
+		if (strcmp(path, "/") == 0 || strcmp(path, ".") == 0)
+			break;
+		go_up(path);
+	}
+	if (error != 0)
+		log_warn("directory not allowed path=%s error=\"%s\"", path, strerror(-error));
+}
+
+/* A file is replaced by renaming another: its directory, and that of what it links to. */
+static void
+allow_file(struct landlock *landlock, const char *file, enum landlock_way way)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+
+	if (file == NULL || snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
+		return;
+	if (realpath(path, real) != NULL) {
+		go_up(real);
+		allow_dir(landlock, real, way);
+	}
+	go_up(path);
+	allow_dir(landlock, path, way);
+}
+
+static void
+allow_all(struct landlock *landlock, const char *const paths[], size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		allow_if_there(landlock, paths[i], LANDLOCK_READ);
+}
+
+static void
+allow_credentials(struct landlock *landlock)
+{
+	const char *home = getenv("HOME"), *value;
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < sizeof(named_files) / sizeof(named_files[0]); i++)
+		allow_file(landlock, getenv(named_files[i]), LANDLOCK_READ);
+	for (i = 0; i < sizeof(named_dirs) / sizeof(named_dirs[0]); i++) {
+		value = getenv(named_dirs[i]);
+		if (value != NULL)
+			allow_if_there(landlock, value, LANDLOCK_READ);
+	}
+	if (home != NULL && snprintf(path, sizeof(path), "%s/.aws", home) < (int)sizeof(path))
+		allow_if_there(landlock, path, LANDLOCK_READ);
+}
+
+static void
+allow_web(struct landlock *landlock, const struct conf *conf)
+{
+	allow_all(landlock, web_paths, sizeof(web_paths) / sizeof(web_paths[0]));
+	allow_credentials(landlock);
+	allow_file(landlock, conf->agent.ca_file, LANDLOCK_READ);
+}
+
+static void
+allow_feed(struct landlock *landlock, const struct conf *conf)
+{
+	size_t i;
+
+	allow_web(landlock, conf);
+	allow_all(landlock, resolver_paths, sizeof(resolver_paths) / sizeof(resolver_paths[0]));
+	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
+	for (i = 0; i < conf->nsources; i++) {
+		allow_file(landlock, conf->sources[i].ca_file, LANDLOCK_READ);
+		if (conf->sources[i].type == SOURCE_FILE)
+			allow_file(landlock, conf->sources[i].location, LANDLOCK_READ);
+	}
+}
+
+static void
+allow_reporter(struct landlock *landlock, const struct conf *conf)
+{
+	size_t i;
+
+	allow_web(landlock, conf);
+	allow_dir(landlock, "/run", LANDLOCK_READ);
+	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
+	allow_dir(landlock, conf->agent.state_dir, LANDLOCK_WRITE);
+	for (i = 0; i < conf->nsinks; i++) {
+		const struct conf_sink *sink = &conf->sinks[i];
+
+		allow_file(landlock, sink->token_file, LANDLOCK_READ);
+		allow_file(landlock, sink->header_file, LANDLOCK_READ);
+		allow_file(landlock, sink->ca_file, LANDLOCK_READ);
+		allow_file(landlock, sink->cert_file, LANDLOCK_READ);
+		allow_file(landlock, sink->key_file, LANDLOCK_READ);
+		if (sink->type == SINK_FILE)
+			allow_file(landlock, sink->path, LANDLOCK_WRITE);
+	}
+}
+
+static void
+allow_enforcer(struct landlock *landlock, const struct conf *conf)
+{
+	allow_all(landlock, enforcer_paths, sizeof(enforcer_paths) / sizeof(enforcer_paths[0]));
+	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
+	allow_dir(landlock, conf->agent.state_dir, LANDLOCK_WRITE);
+}
+
+#ifdef LANDLOCK_OFF
+/* A build that measures coverage writes where its objects are. */
+static void
+confine_files(enum filter_role role, const struct conf *conf)
+{
+}
+#else
+static void
+confine_files(enum filter_role role, const struct conf *conf)
+{
+	static void (*const allow[FILTER_ROLES])(struct landlock *, const struct conf *) = {
+		[FILTER_FEED] = allow_feed, [FILTER_ENFORCER] = allow_enforcer,
+		[FILTER_REPORTER] = allow_reporter,	/* the sensor opens nothing any more */
+	};
+	struct landlock *landlock;
+	int error;
+
+	landlock = landlock_new(role == FILTER_FEED || role == FILTER_REPORTER);
+	if (landlock == NULL) {
+		log_info("files not confined error=\"Landlock: %s\"", strerror(errno));
+		return;
+	}
+	if (allow[role] != NULL)
+		allow[role](landlock, conf);
+	/* AddressSanitizer's report of an error reads the maps and the program */
+	if (SANDBOX_SANITIZED)
+		landlock_allow(landlock, "/", LANDLOCK_READ);
+	error = landlock_enter(landlock);
+	if (error != 0)
+		log_warn("files not confined error=\"Landlock: %s\"", strerror(-error));
+	landlock_free(landlock);
+}
+#endif
+
+/* One service of the line "hosts: files resolve [!UNAVAIL=return] dns". */
+static void
+load_service(const char *word)
+{
+	char name[64];
+	const char *at;
+
+	for (at = word; *at != '\0'; at++) {
+		if (!isalnum((unsigned char)*at) && *at != '_')
+			return;
+	}
+	/* in the C library itself */
+	if (strcmp(word, "files") == 0 || strcmp(word, "dns") == 0)
+		return;
+	if (snprintf(name, sizeof(name), "libnss_%s.so.2", word) < (int)sizeof(name))
+		(void)dlopen(name, RTLD_NOW);
+}
+
+/* The C library's name services are modules, loaded at the first look-up: code, which comes no more then. */
+static void
+load_name_services(void)
+{
+	char line[NSS_LINE_MAX], *word, *next;
+	FILE *file;
+
+	file = fopen(NSSWITCH, "re");
+	if (file == NULL)
+		return;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		next = line + strspn(line, " \t");
+		if (strncmp(next, "hosts:", 6) != 0)
+			continue;
+		next[strcspn(next, "#\r\n")] = '\0';
+		next += 6;
+		while ((word = strsep(&next, " \t")) != NULL)
+			load_service(word);
+	}
+	fclose(file);
+}
+
+/* What hashes, threads and TLS load at first use; it stays loaded. */
+static void
+load_libraries(enum filter_role role)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+
+	/* libcrypto's settings, and the providers that they name */
+	EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL);
+	if (role != FILTER_FEED && role != FILTER_REPORTER)
+		return;
+	load_name_services();
+	/* glibc unwinds a thread that ends early with it */
+	(void)dlopen("libgcc_s.so.1", RTLD_NOW);
+	http_free(http_new());
+}
+
+void
+confine(enum filter_role role, const struct conf *conf)
+{
+	int error;
+
+	sandbox_keep_pss();
+	tzset();	/* reads /etc/localtime */
+	load_libraries(role);
+	confine_files(role, conf);
+	error = filter_enter(role);
+	if (error != 0)
+		log_warn("system calls not confined error=\"seccomp: %s\"", strerror(-error));
+}

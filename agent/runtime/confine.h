@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A role confined: the files it may open (landlock.h) and the calls it may make
+ * (filter.h).  Once in a role's life, when it has its config and before it
+ * hears of anything from outside; a new config is a new process.
+ */
+#ifndef RUNTIME_CONFINE_H
+#define RUNTIME_CONFINE_H
+
+#include "runtime/conf.h"
+#include "runtime/filter.h"
+
+/*
+ * What the C library, libcurl and OpenSSL load at first use is loaded here.  A
+ * kernel that cannot confine is said in the log, and the role goes on: blocking
+ * less confined is better than not blocking.
+ */
+void confine(enum filter_role role, const struct conf *conf);
+
+#endif

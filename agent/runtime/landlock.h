@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which files this process may open from here on: landlock(7).  What the kernel
+ * does not know yet is left out; files that are open already stay usable.
+ */
+#ifndef RUNTIME_LANDLOCK_H
+#define RUNTIME_LANDLOCK_H
+
+#include <stdbool.h>
+
+struct landlock;
+
+enum landlock_way {
+	LANDLOCK_READ,			/* files and directories */
+	LANDLOCK_WRITE,			/* and make, write, rename within, remove files */
+};
+
+/* The kernel's version of the interface; 0: it has none, or it is switched off. */
+int landlock_abi(void);
+
+/*
+ * An empty set of rules: nothing may be opened, no TCP port bound, and, without
+ * connects, none connected to.  NULL with errno.
+ */
+struct landlock *landlock_new(bool connects);
+void landlock_free(struct landlock *landlock);
+
+/* All beneath this directory, or this file.  0 or -errno (-ENOENT: it is not there). */
+int landlock_allow(struct landlock *landlock, const char *path, enum landlock_way way);
+
+/* Holds this process to it, for good.  No new privileges must be set.  0 or -errno. */
+int landlock_enter(const struct landlock *landlock);
+
+#endif

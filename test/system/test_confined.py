@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each role is held to its own calls and files: what the kernel says of the processes, and what they cannot do."""
+
+import ctypes
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import lab as labs
+
+KILLS = labs.BUILD.name.endswith("-kill")
+CAP_NET_ADMIN = 1 << 12
+CAPABILITIES = {"enforcer": CAP_NET_ADMIN, "sensor": 0, "reporter": 0, "feed": 0}
+LANDLOCK_CREATE_RULESET = 444
+EPERM, EACCES, ENOSYS = "errno 1", "errno 13", "errno 38"
+SIGSYS = "signal 31"
+REFUSED = SIGSYS if KILLS else EPERM
+
+# takes connections, and never says a word: a feed waits for it
+SILENT = """
+import socket, sys, time
+s = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+kept = []
+while True:
+    kept.append(s.accept())
+"""
+
+# What each role may do of all that tool_confine tries; the rest is refused.
+ALLOWED = {
+    "feed": {"inet", "inet6-udp", "unix", "route"},
+    "enforcer": {"route", "netfilter"},
+    "sensor": {"route"},
+    "reporter": {"inet", "inet6-udp", "unix", "route"},
+}
+# AddressSanitizer's own needs, which the other builds do not allow
+SANITIZER = {"process", "ptrace", "dumpable"}
+TRIED = 35
+
+
+def has_landlock():
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
+
+
+needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
+needs_seccomp = pytest.mark.skipif(not pathlib.Path("/proc/sys/kernel/seccomp/actions_avail").exists(),
+                                   reason="this kernel has no seccomp filters")
+not_sanitized = pytest.mark.skipif(labs.SANITIZED, reason="AddressSanitizer's report may read every file")
+
+
+def process_status(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def feed_pid(lab):
+    """Of a feed at work: it is not among the roles of status, which last."""
+    for pid in labs.run("ip", "netns", "pids", lab.agent).stdout.split():
+        try:
+            if b"feed" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return int(pid)
+        except OSError:
+            pass
+    return None
+
+
+def attempts(role, agent, *files):
+    done = labs.run(labs.BUILD / "test/system/tool_confine", role, agent.config, *files)
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+@needs_seccomp
+def test_roles_of_a_running_agent(lab, agent):
+    lab.start(lab.innocent, sys.executable, "-c", SILENT, labs.PORT)
+    agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
+                            f"[source slow]\ntype = https\nlocation = https://{labs.INNOCENT}:{labs.PORT}/list\n")
+    agent.start(wait=False)
+    feed = labs.until(lambda: feed_pid(lab))
+    assert feed and labs.until(agent.status), agent.log()
+    roles = {**agent.roles(), "feed": feed}
+    parent_pid = roles.pop("parent")
+    assert roles.keys() == CAPABILITIES.keys()
+    # a role is confined once it has its config, which it may have just now
+    for role, pid in roles.items():
+        assert labs.until(lambda pid=pid: process_status(pid)["Seccomp"].strip() == "2"), (role, agent.log())
+        status = process_status(pid)
+        assert (status["NoNewPrivs"].strip(), int(status["CapEff"], 16), int(status["CapPrm"], 16),
+                int(status["CapInh"], 16), int(status["CapAmb"], 16)) == (
+                    "1", CAPABILITIES[role], CAPABILITIES[role], 0, 0), (role, status)
+        maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+        assert maps and not [line for line in maps if re.match(r"\S+ .wx", line)], role
+    parent = process_status(parent_pid)
+    assert (parent["NoNewPrivs"].strip(), int(parent["CapEff"], 16)) == ("1", 0)
+    assert "not confined" not in agent.log()
+    assert "system call refused" not in agent.log()
+
+
+@needs_seccomp
+@pytest.mark.parametrize("role", sorted(ALLOWED))
+def test_calls_that_are_not_a_role_s_own(agent, role):
+    results = attempts(role, agent)
+    assert len(results) == TRIED
+    assert results.pop("clone3") == ENOSYS
+    bind = results.pop("bind")
+    if role in ("feed", "reporter"):
+        assert bind == (EACCES if has_landlock() else "allowed")
+    else:
+        assert bind == REFUSED
+    if labs.SANITIZED:
+        results = {name: result for name, result in results.items() if name not in SANITIZER}
+    assert {name for name, result in results.items() if result == "allowed"} == ALLOWED[role]
+    assert {result for result in results.values() if result != "allowed"} == {REFUSED}
+
+
+@needs_seccomp
+@needs_landlock
+@not_sanitized
+def test_files_that_are_not_a_role_s_own(lab, agent):
+    secret = lab.work / "secret"
+    secret.write_text("of somebody else")
+    state, sinks = agent.dir / "state", agent.dir / "sinks"
+    (agent.dir / "lists").mkdir()
+    state.mkdir()
+    sinks.mkdir()
+    listed = agent.dir / "lists" / "list.txt"
+    listed.write_text(labs.LISTED)
+    agent.configure(sources=f"[source test]\ntype = file\nlocation = {listed}\n",
+                    sinks=f"[sink log]\ntype = file\npath = {sinks}/findings.jsonl\n")
+    files = [f"read={secret}", f"write={secret}", f"write={state}/kept", f"read={listed}", f"write={listed}",
+             f"write={sinks}/x", "read=/etc/hosts", "read=/proc/1/environ", "write=/etc/threatlistd-new"]
+    assert [attempts("feed", agent, *files)[name] for name in files] == [
+        EACCES, REFUSED, REFUSED, "allowed", REFUSED, REFUSED, "allowed", EACCES, REFUSED]
+    assert [attempts("enforcer", agent, *files)[name] for name in files] == [
+        EACCES, EACCES, "allowed", EACCES, EACCES, EACCES, "allowed", EACCES, EACCES]
+    assert [attempts("reporter", agent, *files)[name] for name in files] == [
+        EACCES, EACCES, "allowed", EACCES, EACCES, "allowed", "allowed", EACCES, EACCES]
+    assert {attempts("sensor", agent, *files)[name] for name in files} == {REFUSED}
+    assert not pathlib.Path("/etc/threatlistd-new").exists()
+
+
+@needs_seccomp
+@needs_landlock
+@not_sanitized
+def test_what_is_replaced_or_made_later_is_still_within(lab, agent):
+    """resolv.conf, tokens and CA bundles are renamed over: rules are for directories."""
+    later = agent.dir / "later"
+    agent.configure(sinks=f"[sink log]\ntype = file\npath = {later}/deep/findings.jsonl\n")
+    (agent.dir / "state").mkdir()
+    results = attempts("reporter", agent, f"write={agent.dir}/beside")
+    assert results[f"write={agent.dir}/beside"] == "allowed"
+    agent.start()
+    lab.ping(lab.listed, labs.AGENT_AT_LISTED)
+    (later / "deep").mkdir(parents=True)
+    assert labs.until(lambda: (later / "deep/findings.jsonl").exists(), 20), agent.log()
+
+
+@needs_seccomp
+@pytest.mark.skipif(KILLS, reason="a refused call ends this build")
+def test_a_refused_call_is_said_once_for_each_number(agent):
+    done = subprocess.run([labs.BUILD / "test/system/tool_confine", "feed", agent.config], capture_output=True,
+                          text=True, timeout=60)
+    said = re.findall(r"^.*warning: system call refused call=\d+$", done.stderr, re.M)
+    # each attempt is a process of its own; none of these makes two
+    assert len(said) == TRIED - len(ALLOWED["feed"]) - len({"clone3", "bind"}) - (
+        len(SANITIZER) if labs.SANITIZED else 0)
