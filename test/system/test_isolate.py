@@ -356,6 +356,8 @@ def test_what_stays_open(lab, agent):
         run("ip", "-n", lab.innocent, "addr", "add", f"{address}/32", "dev", "lo", check=False)
     run("ip", "-n", lab.agent, "route", "add", "169.254.169.254", "via", INNOCENT)
     started(agent, f"mode = watch\nadmin = {LISTED}, {LISTED6}")
+    # a link that just came up takes a second for IPv6
+    assert until(lambda: lab.ping(lab.agent, LISTED6) and lab.ping(lab.agent, INNOCENT6))
     isolate(agent, "on", "--lasting", session=None)
     # admins, metadata
     assert lab.ping(lab.agent, LISTED) and lab.ping(lab.listed, AGENT_AT_LISTED) and lab.ping(lab.agent, LISTED6)
