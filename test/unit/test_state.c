@@ -70,6 +70,31 @@ what_is_stored_comes_back(void **state)
 }
 
 static void
+an_isolation_comes_back_with_its_session(void **state)
+{
+	struct state in = { .isolate = true, .isolate_port = 22 }, out;
+
+	assert_null(addr_parse(&in.isolate_session, "2001:db8::10", strlen("2001:db8::10")));
+	deadline_begin(&in.isolate_end, 600, 1000, INT64_C(1790000000000));
+	assert_int_equal(in.isolate_end.until_ms, 601000);
+	assert_false(deadline_of_other_boot(&in.isolate_end));
+	assert_int_equal(state_store(&in, dir), 0);
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_true(out.isolate);
+	assert_int_equal(out.isolate_port, 22);
+	assert_true(addr_equal(&in.isolate_session, &out.isolate_session));
+	assert_memory_equal(&in.isolate_end, &out.isolate_end, sizeof(in.isolate_end));
+	assert_int_equal(out.confirm.until_ms, 0);
+	deadline_begin(&in.isolate_end, 0, 1000, 1);
+	assert_int_equal(in.isolate_end.until_ms, 0);
+	state_forget_isolation(&in);
+	assert_int_equal(state_store(&in, dir), 0);
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_false(out.isolate);
+	assert_int_equal(out.isolate_session.family, ADDR_NONE);
+}
+
+static void
 a_damaged_file_is_no_state(void **state)
 {
 	static const char *const texts[] = {
@@ -98,6 +123,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stored_comes_back),
+		cmocka_unit_test(an_isolation_comes_back_with_its_session),
 		cmocka_unit_test(a_damaged_file_is_no_state),
 	};
 
