@@ -207,7 +207,7 @@ ctl_isolate(int argc, char **argv)
 {
 	static const char help[] = "isolate on|off [--confirm S] [--lasting]\n"
 	    "Cuts everything off, in, out and forwarded, established or not, but what the host is\n"
-	    "run by: DHCP, DNS, metadata service, [enforce] admin, allow4 and allow6, the\n"
+	    "run by: DHCP, DNS, metadata, Systems Manager, [enforce] admin, allow4 and allow6, the\n"
 	    "agent's own connections, and ssh from where you come.  on wants one option: with\n"
 	    "--confirm it ends after S seconds by itself, whatever becomes of this shell or the\n"
 	    "agent, unless \"threatlistctl confirm\" comes before; with --lasting it stays.\n"

@@ -21,6 +21,7 @@
 #include "roles.h"
 #include "report/answer.h"
 #include "report/keep.h"
+#include "report/ssm.h"
 
 #define STOP_LIMIT_MS	2000	/* for one last delivery */
 #define STOP_POLL_MS	20
@@ -29,6 +30,7 @@ struct reporter {
 	struct loop *loop;
 	struct channel *channel;
 	struct announcer *announcer;	/* the sinks' threads use it */
+	struct ssm *ssm;
 	struct post *post;		/* and this one */
 	struct conf *conf;
 	struct keep *keep;		/* NULL until facts came */
@@ -114,6 +116,8 @@ take_facts(struct reporter *reporter, const struct host_facts *facts)
 		end(reporter, 1);
 		return;
 	}
+	/* elsewhere nobody comes in by it */
+	ssm_set_region(reporter->ssm, facts->on_ec2 ? facts->region : "");
 	if (reporter->keep == NULL) {
 		error = keep_open(&reporter->keep, &conf);
 		if (error != 0) {
@@ -362,6 +366,9 @@ start(struct reporter *reporter)
 	reporter->announcer = announcer_new(reporter->loop, reporter->channel);
 	if (reporter->announcer == NULL)
 		return -errno;
+	reporter->ssm = ssm_new(reporter->loop, reporter->announcer);
+	if (reporter->ssm == NULL)
+		return -ENOMEM;
 	reporter->post = post_new(reporter->loop, reporter->channel);
 	return reporter->post != NULL ? 0 : -errno;
 }
@@ -385,7 +392,7 @@ reporter_main(void)
 	if (reporter.channel != NULL)
 		channel_flush(reporter.channel, STOP_LIMIT_MS / 2);
 	/* a thread in the middle of a request must not meet the exit handlers of its libraries */
-	if (!keep_free(reporter.keep))
+	if (!keep_free(reporter.keep) || !ssm_free(reporter.ssm))
 		_exit(reporter.exit_code);
 	announcer_free(reporter.announcer);
 	post_free(reporter.post);
