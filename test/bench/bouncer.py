@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 from kernel import RUNS, Space, cover, generate, say
 from lab import run, until
 
-# at 250,000 one load of the bouncer takes longer than ten minutes
+# the time of a load of the bouncer grows faster than the list
 ENTRIES = int(os.environ.get("BOUNCER_ENTRIES", "50000"))
 BOUNCER = "crowdsec-firewall-bouncer"
 QUIET = 5  # seconds without work: it is done

@@ -63,7 +63,7 @@ def clang_tidy(file):
 def cppcheck(files):
     defines = [flag for flag in FLAGS if flag.startswith("-I") or flag.startswith("-D")]
     return run("cppcheck", ["cppcheck", "-q", f"-j{os.cpu_count()}", "--enable=warning,portability,performance",
-                            "--std=c11", "--library=posix", f"--library={HERE}/cppcheck.cfg", "-D__linux__",
+                            "--std=c11", "--library=posix", f"--library={HERE}/cppcheck.cfg", "-D__linux__", "-D__x86_64__",
                             "--template={file}:{line}:{column}: warning: {message} [{id}]", *defines, *files])
 
 
