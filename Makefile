@@ -139,7 +139,7 @@ bench: all $(BENCHES) $(TOOLS)
 # test/lint/ has what they look for, and which findings are known to be wrong.
 lint: export LINT_FLAGS = $(CPPFLAGS) $(CFLAGS)
 lint: export CC := $(CC)
-lint:
+lint: all
 	$(Q)shellcheck -s sh $(wildcard .ci/run packaging/*.sh test/*.sh test/*/*.sh)
 	$(Q)sh test/lint/exposure.sh packaging/systemd/threatlistd.service
 	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider test/lint
