@@ -4,6 +4,8 @@
 # Nothing of the folder, the hour or the user gets into them: built twice, they are the same to the byte.
 set -eu
 cd "$(dirname "$0")/.."
+# A silent make around this one would leave nothing in the log of how it was compiled.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 out=$(mkdir -p "${O:-build}" && cd "${O:-build}" && pwd)
 changelog=packaging/CHANGELOG
 
