@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,7 +21,6 @@
 #define CLIENTS_MAX		32
 #define ROOT_CLIENTS		8	/* of these, for root alone */
 #define USER_CLIENTS_MAX	8	/* of one uid other than root's */
-#define BACKLOG			128	/* waiting to be accepted */
 #define SAY_REFUSED_MS		1000	/* a log line about those who may not, at most every */
 #define ASK_LIMIT_MS		5000	/* for a client to send its request */
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
@@ -44,6 +42,7 @@ struct control {
 	struct agent *agent;
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	bool full;			/* who comes now waits in the backlog */
 	uint64_t next_token, next_number;
 	struct log_limit refused;
 	struct client clients[CLIENTS_MAX];
@@ -61,9 +60,13 @@ part_from(int fd)
 	close(fd);
 }
 
+static void on_client(int listening, uint32_t events, void *arg);
+
 static void
 hang_up(struct client *client)
 {
+	struct control *control = client->control;
+
 	if (client->asked_status)
 		status_forget(client->control->agent->status, client);
 	client->asked_status = false;
@@ -73,6 +76,9 @@ hang_up(struct client *client)
 	client->fd = -1;
 	client->token = 0;
 	client->store_error = 0;
+	if (control->full && loop_add_fd(control->agent->loop, control->fd, EPOLLIN, on_client,
+	    control) == 0)
+		control->full = false;
 }
 
 static void
@@ -455,6 +461,19 @@ make_room(struct control *control, const struct peer *peer)
 	return silent;
 }
 
+/* Every place is taken by one that is being served: only root's own can come to that. */
+static bool
+is_full(const struct control *control)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS_MAX; i++) {
+		if (control->clients[i].fd < 0 || control->clients[i].request.kind == 0)
+			return false;
+	}
+	return true;
+}
+
 static void
 turn_away(int fd, int exit_code, const char *message)
 {
@@ -475,6 +494,12 @@ on_client(int listening, uint32_t events, void *arg)
 	char message[CONTROL_TEXT_MAX];
 	int fd;
 
+	if (is_full(control)) {
+		/* each is answered soon; the next one is taken then */
+		loop_del_fd(control->agent->loop, listening);
+		control->full = true;
+		return;
+	}
 	fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -605,34 +630,6 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 		answer(client, 0, "done");
 }
 
-/* An address that nobody answers at is a leftover of an agent that was killed. */
-static int
-listen_at(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, error = 0;
-
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	unlink(path);
-	/*
-	 * Whoever may connect is judged by its credentials, not by the mode.  Not by
-	 * chmod: it would follow what somebody put in the socket's place.
-	 */
-	mask = umask(0111);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    listen(fd, BACKLOG) != 0)
-		error = -errno;
-	umask(mask);
-	if (error == 0)
-		return fd;
-	close(fd);
-	return error;
-}
-
 struct control *
 control_new(struct agent *agent)
 {
@@ -654,7 +651,7 @@ control_new(struct agent *agent)
 	    agent->conf->agent.run_dir) >= (int)sizeof(control->path))
 		fd = -ENAMETOOLONG;
 	else
-		fd = listen_at(control->path);
+		fd = control_listen(control->path);
 	if (fd < 0) {
 		log_error("control socket not opened path=%s error=\"%s\"", control->path,
 		    strerror(-fd));

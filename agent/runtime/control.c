@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "runtime/control.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG	128	/* waiting to be accepted */
 
 const char *
 control_name(uint32_t kind)
@@ -36,4 +44,31 @@ control_check(const void *data, uint64_t size)
 	if (memchr(request.text, '\0', sizeof(request.text)) == NULL)
 		return "text without end";
 	return NULL;
+}
+
+int
+control_listen(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int fd, error = 0;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	unlink(path);
+	/*
+	 * Whoever may connect is judged by its credentials, not by the mode.  Not by
+	 * chmod: it would follow what somebody put in the socket's place.
+	 */
+	mask = umask(0111);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(fd, BACKLOG) != 0)
+		error = -errno;
+	umask(mask);
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
 }

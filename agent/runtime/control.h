@@ -71,4 +71,10 @@ const char *control_name(uint32_t kind);	/* "status", "panic" … for the log */
 /* NULL when the bytes are a request, else what is wrong with them. */
 const char *control_check(const void *data, uint64_t size);
 
+/*
+ * The agent's end, listening; an address that nobody answers at is a leftover of
+ * an agent that was killed, and goes.  A descriptor that the caller owns, or -errno.
+ */
+int control_listen(const char *path);
+
 #endif
