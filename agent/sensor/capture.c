@@ -2,6 +2,7 @@
 #include "sensor/capture.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -242,6 +243,16 @@ capture_read(struct capture *capture, capture_frame_fn *each, void *arg,
 	for (i = 0; i < (capture->nflog ? READS_AT_ONCE : 1) && n > 0; i++)
 		n = dispatch(capture, err);
 	return n < 0 ? n : 0;
+}
+
+bool
+capture_gone(const struct capture *capture)
+{
+	struct sockaddr_ll own = { 0 };
+	socklen_t size = sizeof(own);
+
+	return !capture->nflog &&
+	    getsockname(capture->fd, (struct sockaddr *)&own, &size) == 0 && own.sll_ifindex < 0;
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef SENSOR_CAPTURE_H
 #define SENSOR_CAPTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,13 @@ typedef void capture_frame_fn(int link, const uint8_t *data, size_t size, int64_
  */
 int capture_read(struct capture *capture, capture_frame_fn *each, void *arg,
     struct capture_error *err);
+
+/*
+ * Whether the interface was removed.  To be asked now and then: of one that goes
+ * down first reading tells nothing.  packet_getname() of the kernel's
+ * net/packet/af_packet.c gives -1 for an interface that was taken away.
+ */
+bool capture_gone(const struct capture *capture);
 
 /*
  * Packets since it was opened, those the kernel had no room for among the

@@ -31,7 +31,7 @@
 #define SIGHTINGS_PER_S		2000	/* of all flows together */
 #define REMOTES_MAX		16384	/* counted by ourselves, each direction by itself */
 #define COUNTS_MS		1000	/* our own counts are sent */
-#define TICK_MS			(10 * 1000)	/* losses, addresses of this host */
+#define TICK_MS			(3 * 1000)	/* losses, addresses and interface of this host */
 #define MESSAGES_AT_ONCE	64	/* of CHANNEL_COUNTS counts each */
 #define RETRY_BLIND_MS		(30 * 1000)	/* nothing could be opened: again */
 #define RETRY_PARTLY_MS		(5 * 60 * 1000)	/* something could, but not what was asked for */
@@ -100,6 +100,15 @@ on_frame(int link, const uint8_t *data, size_t size, int64_t time_us, void *arg)
 	sight_frame(sensor->sight, link, data, size, time_us, on_hit, sensor);
 }
 
+/* Without capabilities it cannot be opened again here. */
+static void
+end_capture(struct sensor *sensor, struct capture *capture, const char *why)
+{
+	log_warn("capture ended error=\"%s\"", why);
+	loop_del_fd(sensor->loop, capture_fd(capture));
+	leave(sensor, EXIT_REOPEN);
+}
+
 /* Everything that is open, together. */
 static void
 capture_totals(const struct sensor *sensor, uint64_t *received, uint64_t *lost)
@@ -157,12 +166,8 @@ on_readable(struct sensor *sensor, enum eye eye)
 	struct capture *capture = sensor->captures[eye];
 	struct capture_error err = { "" };
 
-	if (capture_read(capture, on_frame, sensor, &err) == 0)
-		return;
-	/* without capabilities it cannot be opened again here */
-	log_warn("capture ended error=\"%s\"", err.text);
-	loop_del_fd(sensor->loop, capture_fd(capture));
-	leave(sensor, EXIT_REOPEN);
+	if (capture_read(capture, on_frame, sensor, &err) != 0)
+		end_capture(sensor, capture, err.text);
 }
 
 static void
@@ -226,10 +231,20 @@ read_local(struct sensor *sensor)
 }
 
 static void
+look_for_interface(struct sensor *sensor)
+{
+	struct capture *capture = sensor->captures[EYE_INTERFACE];
+
+	if (capture != NULL && capture_gone(capture))
+		end_capture(sensor, capture, "the interface was removed");
+}
+
+static void
 on_tick(void *arg)
 {
 	struct sensor *sensor = arg;
 
+	look_for_interface(sensor);
 	look_at_losses(sensor);
 	read_local(sensor);
 	loop_timer_start(sensor->loop, sensor->tick, TICK_MS);

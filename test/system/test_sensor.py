@@ -259,6 +259,15 @@ def test_vanished_interface_asks_for_a_new_sensor(lab):
     sensor.wait("exit", "75")
 
 
+def test_interface_that_goes_down_and_then_vanishes_too(lab):
+    """Of the removal itself the socket tells nothing any more: it was told that the interface is down."""
+    sensor = Sensor(lab, "[capture]\nmethod = interface\ninterface = to-listed\n")
+    labs.run("ip", "-n", lab.agent, "link", "set", "to-listed", "down")
+    assert sensor.ask()[1]["state"] == "interface"
+    labs.run("ip", "-n", lab.agent, "link", "del", "to-listed")
+    sensor.wait("exit", "75")
+
+
 def test_interface_that_goes_down_and_up_is_still_seen(lab):
     sensor = Sensor(lab, "[capture]\nmethod = interface\ninterface = to-listed\n")
     labs.run("ip", "-n", lab.agent, "link", "set", "to-listed", "down")
