@@ -70,10 +70,12 @@ imds_is_wanted(const char *sysfs)
 {
 	const char *disabled = getenv("AWS_EC2_METADATA_DISABLED");
 	const char *endpoint = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+	const char *mode = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 
 	if (disabled != NULL && strcasecmp(disabled, "true") == 0)
 		return false;
-	if (endpoint != NULL && endpoint[0] != '\0')
+	/* whoever says where it is says that it is */
+	if ((endpoint != NULL && endpoint[0] != '\0') || (mode != NULL && mode[0] != '\0'))
 		return true;
 	return begins(sysfs, "devices/virtual/dmi/id/board_asset_tag", "i-") ||
 	    begins(sysfs, "devices/virtual/dmi/id/sys_vendor", "Amazon EC2") ||

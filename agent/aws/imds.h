@@ -20,8 +20,8 @@
 
 /*
  * Is there reason to ask?  The firmware tables under sysfs ("/sys") say EC2, or
- * AWS_EC2_METADATA_SERVICE_ENDPOINT is set; never if AWS_EC2_METADATA_DISABLED
- * is true.  Elsewhere the address may be anybody's.
+ * AWS_EC2_METADATA_SERVICE_ENDPOINT or …_ENDPOINT_MODE is set; never if
+ * AWS_EC2_METADATA_DISABLED is true.  Elsewhere the address may be anybody's.
  */
 bool imds_is_wanted(const char *sysfs);
 

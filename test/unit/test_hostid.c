@@ -227,6 +227,9 @@ imds_is_asked_on_ec2_only(void **state)
 	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	unsetenv("AWS_EC2_METADATA_DISABLED");
 	assert_false(imds_is_wanted("/nonexistent"));
+	setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6", 1);
+	assert_true(imds_is_wanted("/nonexistent"));
+	unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 	make_sysfs("devices/virtual/dmi/id/sys_vendor", "QEMU\n");
 	make_sysfs("devices/virtual/dmi/id/board_asset_tag", "\n");
 	assert_false(imds_is_wanted(folder));
