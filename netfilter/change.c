@@ -93,50 +93,51 @@ expected_generation(const struct change *change)
 
 /* --- before: the table, and which set has which turn ---------------------------------- */
 
-static int
-make_table(struct change *change)
+int
+change_put_table(struct enforce *enforce, struct batch *batch, struct enforce_error *err)
 {
-	struct enforce *enforce = change->enforce;
-	struct table_state state;
 	unsigned int family;
 	bool fresh = !enforce->table;
 	uint64_t epoch = 0;
+
+	if (fresh && getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
+		return enforce_fail(err, -EIO, "a number for the table", NULL);
+	if (fresh)
+		table_create(batch, enforce->dormant, epoch);
+	table_counters(batch);
+	fixtures_create(batch);
+	for (family = 0; fresh && family < FAMILY_END; family++)
+		allow_put(batch, fixture_name(FIXTURE_ALLOW4 + family), &enforce->allow[family]);
+	endpoints_put(batch, &enforce->endpoints);
+	return 0;
+}
+
+int
+change_table_made(struct enforce *enforce, struct enforce_error *err)
+{
+	struct table_state state;
 	int error;
 
-	if (enforce->table && enforce->fixtures)
-		return 0;
-	if (fresh && getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
-		return enforce_fail(change->err, -EIO, "a number for the table", NULL);
-	if (fresh)
-		table_create(&change->batch, enforce->dormant, epoch);
-	table_counters(&change->batch);
-	fixtures_create(&change->batch);
-	for (family = 0; fresh && family < FAMILY_END; family++)
-		allow_put(&change->batch, fixture_name(FIXTURE_ALLOW4 + family),
-		    &enforce->allow[family]);
-	endpoints_put(&change->batch, &enforce->endpoints);
-	error = commit(change, "making the table");
-	if (error != 0)
-		return error;
 	error = readback_table(enforce->kernel, &state);
 	if (error != 0 || !state.exists)
-		return enforce_fail(change->err, error != 0 ? error : -ENOENT,
-		    "reading the table", NULL);
+		return enforce_fail(err, error != 0 ? error : -ENOENT, "reading the table", NULL);
 	enforce->table = enforce->fixtures = true;
 	enforce->handle = state.handle;
 	return 0;
 }
 
-int
-change_make_table(struct enforce *enforce, struct enforce_error *err)
+static int
+make_table(struct change *change)
 {
-	struct change change = { .enforce = enforce, .err = err };
+	struct enforce *enforce = change->enforce;
 	int error;
 
-	batch_init(&change.batch);
-	error = make_table(&change);
-	batch_fini(&change.batch);
-	return error;
+	if (enforce->table && enforce->fixtures)
+		return 0;
+	error = change_put_table(enforce, &change->batch, change->err);
+	if (error == 0)
+		error = commit(change, "making the table");
+	return error != 0 ? error : change_table_made(enforce, change->err);
 }
 
 /* Which of two sets the rules refer to: the one that cannot be deleted. */

@@ -35,7 +35,9 @@ bool change_wants(unsigned int set, const struct difference *difference);
 /* Who is protected now, into the protect sets of split.  0 or -errno. */
 int engine_gather_protect(const struct enforce *enforce, struct split *split,
     struct enforce_error *err);
-/* Makes the table with counters and fixtures, or what of them is missing.  0 or -errno. */
-int change_make_table(struct enforce *enforce, struct enforce_error *err);
+/* The table with counters and fixtures, or what of them is missing.  0 or -errno. */
+int change_put_table(struct enforce *enforce, struct batch *batch, struct enforce_error *err);
+/* That batch was committed: which table it is now.  0 or -errno. */
+int change_table_made(struct enforce *enforce, struct enforce_error *err);
 
 #endif

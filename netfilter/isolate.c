@@ -24,6 +24,7 @@
 #include "readback.h"
 #include "rule.h"
 #include "split.h"
+#include "table.h"
 #include "watch.h"
 
 /* Behind the listed ones (-310), before conntrack: established flows are cut too. */
@@ -439,51 +440,68 @@ put_off(struct batch *batch)
 	set_delete(batch, ISOLATE_ARMED);
 }
 
-static int
-commit(struct enforce *enforce, struct batch *batch, const char *what, struct enforce_error *err)
+static bool
+is_begun(struct isolation *isolation, const struct enforce_isolation *wanted,
+    struct keys kept[KEEP_END][FAMILY_END])
 {
-	int error = kernel_commit(enforce->kernel, batch, 0, what, err);
-
-	batch_fini(batch);
-	return error;
+	return isolation->present && same_kept(kept, isolation->kept) &&
+	    same_wanted(&isolation->wanted, wanted);
 }
 
+/* In one transaction, whatever of the table is missing; kept is consumed. */
 static int
-begin(struct enforce *enforce, const struct enforce_isolation *wanted, struct enforce_error *err)
+put_begin(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct keys kept[KEEP_END][FAMILY_END], bool alone, struct enforce_error *err)
 {
 	struct isolation *isolation = &enforce->isolation;
-	struct keys kept[KEEP_END][FAMILY_END];
 	struct rules_state state;
 	struct batch batch;
 	int error;
 
-	error = change_make_table(enforce, err);
-	if (error != 0)
+	batch_init(&batch);
+	if (alone && enforce->table) {
+		table_delete(&batch);
+		engine_forget(enforce);
+	}
+	error = change_put_table(enforce, &batch, err);
+	if (error == 0) {
+		put_on(&batch, wanted, kept);
+		error = kernel_commit(enforce->kernel, &batch, 0, "isolating", err);
+	}
+	batch_fini(&batch);
+	if (error == 0)
+		error = change_table_made(enforce, err);
+	if (error != 0) {
+		forget_kept(kept);
 		return error;
+	}
+	isolate_forget(isolation);
+	memcpy(isolation->kept, kept, sizeof(isolation->kept));
+	isolation->wanted = *wanted;
+	isolation->present = true;
+	isolation->mark = readback_rules(enforce->kernel, &state) == 0 ? state.isolate_mark : 0;
+	return 0;
+}
+
+/* alone: nothing else is to be in the table. */
+static int
+begin(struct enforce *enforce, const struct enforce_isolation *wanted, bool alone,
+    struct enforce_error *err)
+{
+	struct keys kept[KEEP_END][FAMILY_END];
+	int error;
+
 	memset(kept, 0, sizeof(kept));
 	error = gather(enforce, kept);
 	if (error != 0) {
 		forget_kept(kept);
 		return enforce_fail(err, error, "who is kept in isolation", NULL);
 	}
-	if (isolation->present && same_kept(kept, isolation->kept) &&
-	    same_wanted(&isolation->wanted, wanted)) {
+	if (!alone && enforce->fixtures && is_begun(&enforce->isolation, wanted, kept)) {
 		forget_kept(kept);
 		return 0;
 	}
-	batch_init(&batch);
-	put_on(&batch, wanted, kept);
-	error = commit(enforce, &batch, "isolating", err);
-	if (error != 0) {
-		forget_kept(kept);
-		return error;
-	}
-	isolate_forget(isolation);
-	memcpy(isolation->kept, kept, sizeof(kept));
-	isolation->wanted = *wanted;
-	isolation->present = true;
-	isolation->mark = readback_rules(enforce->kernel, &state) == 0 ? state.isolate_mark : 0;
-	return 0;
+	return put_begin(enforce, wanted, kept, alone, err);
 }
 
 static int
@@ -501,13 +519,21 @@ end(struct enforce *enforce, struct enforce_error *err)
 	if (enforce->table && (enforce->isolation.present || state.isolate_mark != 0)) {
 		batch_init(&batch);
 		put_off(&batch);
-		error = commit(enforce, &batch, "ending isolation", err);
+		error = kernel_commit(enforce->kernel, &batch, 0, "ending isolation", err);
+		batch_fini(&batch);
 	}
 	if (error != 0)
 		return error;
 	isolate_forget(&enforce->isolation);
 	memset(&enforce->isolation.wanted, 0, sizeof(enforce->isolation.wanted));
 	return 0;
+}
+
+/* Not: what is over already, or was never wanted. */
+static bool
+holds(const struct enforce_isolation *wanted)
+{
+	return wanted->on && (wanted->until_ms == 0 || wanted->until_ms > armed_now_ms());
 }
 
 int
@@ -519,9 +545,33 @@ enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
 	watch_pause(enforce);
 	error = engine_look(enforce, err);
 	if (error == 0)
-		error = wanted->on && (wanted->until_ms == 0 ||
-		    wanted->until_ms > armed_now_ms()) ? begin(enforce, wanted, err) :
-		    end(enforce, err);
+		error = holds(wanted) ? begin(enforce, wanted, false, err) : end(enforce, err);
+	watch_resume(enforce);
+	return error;
+}
+
+int
+enforce_isolate_alone(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct enforce_error *err)
+{
+	int error;
+
+	if (!holds(wanted))
+		return enforce_set_mode(enforce, ENFORCE_OFF, err);
+	watch_pause(enforce);
+	/* the admin's exceptions are read once more: they come back in the new table */
+	error = engine_look(enforce, err);
+	if (error == 0 && enforce->table && engine_read_allow(enforce) != 0)
+		error = enforce_fail(err, -EIO, "reading allow4 and allow6", NULL);
+	if (error == 0)
+		error = begin(enforce, wanted, true, err);
+	/* somebody else deleted the table that we were about to */
+	if (error == -ENOENT && engine_look(enforce, err) == 0)
+		error = begin(enforce, wanted, true, err);
+	if (error == 0) {
+		enforce->mode = ENFORCE_OFF;
+		enforce->until_ms = 0;
+	}
 	watch_resume(enforce);
 	return error;
 }
@@ -530,14 +580,14 @@ int
 enforce_isolate_confirm(struct enforce *enforce, struct enforce_error *err)
 {
 	struct enforce_isolation wanted = enforce->isolation.wanted;
-	int holds;
+	int armed;
 
 	/* the kernel's own clock decides */
-	holds = wanted.on && wanted.until_ms != 0 ?
+	armed = wanted.on && wanted.until_ms != 0 ?
 	    armed_holds(enforce->kernel, ISOLATE_ARMED) : 0;
-	if (holds < 0)
-		return enforce_fail(err, holds, "asking whether it is in time", NULL);
-	if (holds == 0 || armed_now_ms() >= wanted.until_ms) {
+	if (armed < 0)
+		return enforce_fail(err, armed, "asking whether it is in time", NULL);
+	if (armed == 0 || armed_now_ms() >= wanted.until_ms) {
 		if (err != NULL)
 			snprintf(err->text, sizeof(err->text),
 			    "too late, the isolation is over already");

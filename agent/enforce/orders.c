@@ -109,7 +109,9 @@ change_mode(struct enforcer *enforcer, const struct msg_mode *order, struct enfo
 		sweep_now(enforcer);
 	if (mode == ENFORCE_OFF) {
 		enforcer->in_force = false;
-		return enforce_set_mode(enforcer->enforce, mode, err);
+		return enforcer->isolation.on && !enforcer->panic ?
+		    enforce_isolate_alone(enforcer->enforce, &enforcer->isolation, err) :
+		    enforce_set_mode(enforcer->enforce, mode, err);
 	}
 	error = put_mode(enforcer, err);
 	return error != 0 ? error : orders_align(enforcer, err);
@@ -177,12 +179,7 @@ obey(struct enforcer *enforcer, const struct msg_mode *order, uint32_t *confirme
 	switch (order->order) {
 	case ORDER_MODE:
 		error = isolate_first(enforcer, order, err);
-		if (error == 0)
-			error = change_mode(enforcer, order, err);
-		/* without a mode there was no table for a moment */
-		if (error == 0 && order->mode == ENFORCE_OFF && enforcer->isolation.on)
-			error = isolation_align(enforcer, err);
-		return error;
+		return error != 0 ? error : change_mode(enforcer, order, err);
 	case ORDER_CONFIRM:
 		return confirm(enforcer, confirmed, err);
 	case ORDER_ISOLATE:

@@ -182,11 +182,17 @@ struct enforce_isolation {
 };
 
 /*
- * Begins, renews or ends it, each in one transaction (a table that is missing is
- * made before).  until_ms in the past ends it.  In a dormant table nothing is
+ * Begins, renews or ends it, each in one transaction (which also makes a table
+ * that is missing).  until_ms in the past ends it.  In a dormant table nothing is
  * cut off.  A table that enforce_purge takes away is gone with it.
  */
 int enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct enforce_error *err);
+/*
+ * ENFORCE_OFF for a host that stays isolated: in one transaction all else in the
+ * table goes, but for the admin's exceptions.
+ */
+int enforce_isolate_alone(struct enforce *enforce, const struct enforce_isolation *wanted,
     struct enforce_error *err);
 /* What ends at until_ms is for good.  -ETIME: it is over already. */
 int enforce_isolate_confirm(struct enforce *enforce, struct enforce_error *err);

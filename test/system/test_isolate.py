@@ -12,9 +12,11 @@ import pytest
 
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, PORT, run,
                  until)
+from test_flood import Flood, only
 
 ROUTED, ROUTED6 = "198.18.7.10", "2001:db8:77::10"
 CONTAINER = "172.31.9.2"
+STRANGER = "203.0.113.77"
 SESSION = f"{INNOCENT} 40000 {AGENT_AT_INNOCENT} {PORT}"
 ECHO = 9001
 
@@ -349,6 +351,31 @@ def test_with_mode_off(lab, agent):
     assert until(lambda: lab.has_table() and cut(lab), 2), agent.log()
     isolate(agent, "off")
     assert open_again(lab) and not lab.has_table()
+
+
+def past(lab):
+    return lab.nft_json("list", "counter", "inet", "past", "came")[1]["counter"]["packets"]
+
+
+def test_no_change_of_mode_or_exceptions_lets_a_packet_through(lab, agent):
+    """Without a mode there is no list and a table for isolation alone: it is never without the one or the other."""
+    started(agent, "mode = drop")
+    isolate(agent, "on", "--lasting", session=None)
+    lab.nft("add table inet past; add counter inet past came; add chain inet past in { type filter hook input "
+            f"priority -200; }}; add rule inet past in ip saddr {STRANGER} counter name came drop")
+    flood = Flood(lab).start(only(lab.work / "stranger", STRANGER), "-t", 60)
+    kept = set()
+    for round_, mode in enumerate(("off", "drop", "off", "watch", "off", "drop") * 2):
+        agent.configure(enforce=f"mode = {mode}")
+        agent.process.send_signal(signal.SIGHUP)
+        assert until(lambda m=mode: (now := agent.status()) and now["mode"] == m and now["isolated"] and
+                     (m == "off") != bool(lab.in_set("hosts4", LISTED)), 10), agent.log()
+        kept.add(f"198.18.0.{round_}")
+        lab.nft("add", "element", "inet", "threatlistd", "allow4", f"{{ 198.18.0.{round_} }}")
+        assert all(lab.in_set("allow4", one) for one in kept), kept
+    assert flood.poll() is None and past(lab) == 0
+    isolate(agent, "off")
+    assert until(lambda: past(lab) > 1000, 5), "the flood was there all the time"
 
 
 def test_what_stays_open(lab, agent):

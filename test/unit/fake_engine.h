@@ -163,6 +163,14 @@ enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
 }
 
 int
+enforce_isolate_alone(struct enforce *enforce, const struct enforce_isolation *wanted,
+    struct enforce_error *err)
+{
+	fake.stat.table = true;
+	return enforce_isolate(enforce, wanted, err);
+}
+
+int
 enforce_isolate_confirm(struct enforce *enforce, struct enforce_error *err)
 {
 	if (fake.isolate_confirm_error != 0)
