@@ -145,6 +145,7 @@ enforce_open(struct enforce **out, const struct enforce_conf *conf, struct enfor
 	if (enforce->log)
 		probe_log(enforce);
 	enforce->generation = kernel_generation(enforce->kernel);
+	enforce->resolvers_mark = protect_resolvers_mark();
 	*out = enforce;
 	return 0;
 }
@@ -254,6 +255,15 @@ enforce_protect(struct enforce *enforce, struct enforce_error *err)
 	if (enforce->mode == ENFORCE_OFF || !enforce->table)
 		return 0;
 	return change(enforce, NULL, err);
+}
+
+bool
+enforce_resolvers_changed(struct enforce *enforce)
+{
+	uint64_t before = enforce->resolvers_mark;
+
+	enforce->resolvers_mark = protect_resolvers_mark();
+	return enforce->resolvers_mark != before;
 }
 
 /* One small transaction of ours, unseen by the watcher. */

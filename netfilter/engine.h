@@ -51,6 +51,7 @@ struct enforce {
 	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
 	struct endpoints endpoints;	/* as announced */
 	struct isolation isolation;
+	uint64_t resolvers_mark;	/* of protect.h, when it was looked at last */
 };
 
 /* Forgets the table and all that was in it, but not what is put into the next one. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
@@ -232,6 +233,34 @@ protect_resolvers(struct protect *protect)
 			error = failed;
 	}
 	return error;
+}
+
+/* FNV-1a: what is compared only has to differ. */
+static uint64_t
+mix(uint64_t mark, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while (size-- > 0)
+		mark = (mark ^ *at++) * 1099511628211u;
+	return mark;
+}
+
+uint64_t
+protect_resolvers_mark(void)
+{
+	uint64_t mark = 14695981039346656037u;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < sizeof(resolver_files) / sizeof(resolver_files[0]); i++) {
+		if (stat(resolver_files[i], &st) != 0)
+			memset(&st, 0, sizeof(st));
+		mark = mix(mark, &st.st_ino, sizeof(st.st_ino));
+		mark = mix(mark, &st.st_size, sizeof(st.st_size));
+		mark = mix(mark, &st.st_mtim, sizeof(st.st_mtim));
+	}
+	return mark;
 }
 
 int

@@ -23,6 +23,8 @@ void protect_fini(struct protect *protect);
 int protect_gather(struct protect *protect, struct enforce_error *err);
 /* The host's DNS resolvers alone.  0 or -errno; what could be read is there. */
 int protect_resolvers(struct protect *protect);
+/* Another number when the files that name them are not what they were. */
+uint64_t protect_resolvers_mark(void);
 int protect_add(struct protect *protect, const struct range *range);
 
 #endif

@@ -139,6 +139,8 @@ int guard_start(struct enforcer *enforcer);
 void guard_failed(struct enforcer *enforcer, const char *reason);
 /* It is in force, or need not be. */
 void guard_settled(struct enforcer *enforcer);
+/* Looks whether the host has other DNS resolvers; called now and then, netlink does not tell. */
+void guard_resolvers(struct enforcer *enforcer);
 void guard_stop(struct enforcer *enforcer);
 
 /* sweep.c: what the kernel counted. */

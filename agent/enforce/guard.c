@@ -194,6 +194,16 @@ protect(void *arg)
 	loop_timer_start(enforcer->loop, guard->protect, PROTECT_RETRY_MS);
 }
 
+void
+guard_resolvers(struct enforcer *enforcer)
+{
+	if (enforcer->enforce == NULL || !enforce_resolvers_changed(enforcer->enforce))
+		return;
+	log_notice("resolvers changed");
+	if (!loop_timer_running(enforcer->guard.protect))
+		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
+}
+
 /* Ways round the hooks are somebody's choice: they are told, once each, and stay in status. */
 static void
 look_for_ways_round(void *arg)

@@ -244,6 +244,7 @@ on_time(void *arg)
 	int64_t begun = loop_now_ms(), now;
 
 	sweep_now(enforcer);
+	guard_resolvers(enforcer);
 	now = loop_now_ms();
 	loop_timer_start(enforcer->loop, enforcer->sweep.timer,
 	    pause_after(&enforcer->sweep, now, now - begun));

@@ -137,6 +137,8 @@ int enforce_purge(struct enforce *enforce, struct enforce_error *err);
 
 /* Recomputes the protect sets from addresses and routes of the host and applies the difference. */
 int enforce_protect(struct enforce *enforce, struct enforce_error *err);
+/* Were files that name DNS resolvers changed since this was last asked?  Then enforce_protect. */
+bool enforce_resolvers_changed(struct enforce *enforce);
 
 /*
  * The admin's exceptions, as last read from the kernel: IPv4 first, ascending.

@@ -3,6 +3,8 @@
 
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -351,6 +353,31 @@ def test_with_mode_off(lab, agent):
     assert until(lambda: lab.has_table() and cut(lab), 2), agent.log()
     isolate(agent, "off")
     assert open_again(lab) and not lab.has_table()
+
+
+@pytest.fixture(name="resolvers")
+def resolvers_of_the_agent(lab):
+    """/etc/resolv.conf of the agent's namespace (ip-netns(8)), to be written in place."""
+    folder = pathlib.Path("/etc/netns") / lab.agent
+    folder.mkdir(parents=True)
+    path = folder / "resolv.conf"
+    path.write_text("# none yet\n")
+    yield path
+    shutil.rmtree(folder)
+
+
+def test_another_resolver_is_kept_open_within_a_second(lab, agent, resolvers):
+    """A lease that names another one changes no address: nothing but the file tells."""
+    agent.list.write_text(f"{LISTED}\n{LISTED6}\n{INNOCENT}\n")
+    started(agent, "mode = drop")
+    isolate(agent, "on", "--lasting")
+    assert not lab.in_set("isolate_dns4", INNOCENT) and agent.check(INNOCENT)[1] == "listed"
+    resolvers.write_text(f"search example\nnameserver {INNOCENT}\nnameserver {INNOCENT6}\n")
+    assert until(lambda: lab.in_set("isolate_dns4", INNOCENT) and lab.in_set("isolate_dns6", INNOCENT6), 3), agent.log()
+    assert until(lambda: agent.check(INNOCENT)[1] == "protected", 3)
+    assert not lab.in_set("isolate_keep4", INNOCENT)
+    resolvers.write_text("# none any more\n")
+    assert until(lambda: not lab.in_set("isolate_dns4", INNOCENT) and agent.check(INNOCENT)[1] == "listed", 3)
 
 
 def past(lab):

@@ -33,6 +33,7 @@ struct fake {
 	int event_fd;
 	struct enforce_isolation isolation;	/* as told last */
 	unsigned int isolated;			/* how often */
+	bool resolvers_changed;
 	int isolate_error, isolate_confirm_error;
 	bool open;
 	bool born_dormant;	/* a new table will be */
@@ -212,6 +213,15 @@ enforce_protect(struct enforce *enforce, struct enforce_error *err)
 {
 	fake.protected++;
 	return 0;
+}
+
+bool
+enforce_resolvers_changed(struct enforce *enforce)
+{
+	bool changed = fake.resolvers_changed;
+
+	fake.resolvers_changed = false;
+	return changed;
 }
 
 void
