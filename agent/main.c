@@ -30,7 +30,8 @@
 #define MMAP_THRESHOLD		(128 * 1024)	/* bytes, mallopt(3) */
 
 struct options {
-	const char *conf_path, *role, *table;
+	const char *conf_path, *role;
+	struct table_order table;	/* word NULL: none */
 	bool check, print, person;
 };
 
@@ -451,7 +452,8 @@ usage(FILE *out)
 	    "usage: threatlistd [-c FILE] [-f]            enforce; -f logs for a person\n"
 	    "       threatlistd [-c FILE] -n | -nv        check the config; -v prints it back\n"
 	    "       threatlistd [-c FILE] --table ORDER   without an agent: panic, resume, purge, expire,\n"
-	    "                                             isolate-off, remove (as on_stop = remove does)\n"
+	    "                                             confirm, isolate-off, isolate-on SECONDS|lasting\n"
+	    "                                             [ADDRESS PORT], remove (as on_stop = remove does)\n"
 	    "       threatlistd --version\n"
 	    "The config is " CONF_PATH " unless -c names another.\n");
 	return out == stdout ? 0 : 2;
@@ -483,7 +485,7 @@ read_options(struct options *options, int argc, char **argv)
 			options->person = true;
 			break;
 		case 't':
-			options->table = optarg;
+			options->table.word = optarg;
 			break;
 		case 'r':
 			options->role = optarg;
@@ -497,7 +499,9 @@ read_options(struct options *options, int argc, char **argv)
 			return usage(stderr);
 		}
 	}
-	if (optind < argc || (options->print && !options->check))
+	options->table.words = argv + optind;
+	options->table.nwords = argc - optind;
+	if ((optind < argc && options->table.word == NULL) || (options->print && !options->check))
 		return usage(stderr);
 	return -1;
 }
@@ -517,7 +521,7 @@ order_table(const struct options *options)
 			return 1;
 		}
 	}
-	rc = table_order(conf, options->table);
+	rc = table_order(conf, &options->table);
 	conf_free(conf);
 	return rc;
 }
@@ -540,7 +544,7 @@ main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	if (options.role != NULL)
 		return become_role(options.role);
-	if (options.table != NULL)
+	if (options.table.word != NULL)
 		return order_table(&options);
 	if (conf_load(&conf, options.conf_path, &error) != 0) {
 		if (options.check)

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "lock.h"
+#include "runtime/control.h"
 #include "runtime/exceptions.h"
+#include "runtime/loop.h"
 #include "runtime/state.h"
 #include "threatlistd/enforce.h"
 
@@ -24,8 +26,9 @@ keep(const struct conf *conf, const struct state *state)
 {
 	int rc = state_store(state, conf->agent.state_dir);
 
-	if (rc == 0 || rc == -ENOENT)
-		return 0;	/* without a state dir there has been no agent here */
+	/* without a state dir there has been no agent here, and nothing to be kept from it */
+	if (rc == 0 || (rc == -ENOENT && !state->isolate))
+		return 0;
 	fprintf(stderr, "threatlistd: done, but not kept in %s: %s\n", conf->agent.state_dir,
 	    strerror(-rc));
 	return 1;
@@ -60,14 +63,162 @@ expire(struct enforce *enforce, struct state *state, struct enforce_error *error
 }
 
 static int
-carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
+refuse(struct enforce_error *error, int rc, const char *reason)
 {
+	snprintf(error->text, sizeof(error->text), "%s", reason);
+	return rc;
+}
+
+/* What is after the word isolate-on: SECONDS or "lasting", then ADDRESS PORT of a session. */
+static bool
+take_isolation(const struct table_order *order, uint32_t *seconds,
+    struct enforce_isolation *wanted)
+{
+	char *const *words = order->words;
+	unsigned long port;
+	char *end;
+
+	memset(wanted, 0, sizeof(*wanted));
+	wanted->on = true;
+	if (order->nwords != 1 && order->nwords != 3)
+		return false;
+	*seconds = 0;
+	if (strcmp(words[0], "lasting") != 0) {
+		unsigned long n = strtoul(words[0], &end, 10);
+
+		if (*end != '\0' || n < 1 || n > CONTROL_CONFIRM_MAX)
+			return false;
+		*seconds = (uint32_t)n;
+	}
+	if (order->nwords == 1)
+		return true;
+	port = strtoul(words[2], &end, 10);
+	if (*end != '\0' || port < 1 || port > UINT16_MAX)
+		return false;
+	wanted->session_port = (uint16_t)port;
+	return addr_parse(&wanted->session, words[1], strlen(words[1])) == NULL;
+}
+
+static void
+say_isolated(const struct enforce_isolation *wanted, uint32_t seconds)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (wanted->session.family != ADDR_NONE)
+		printf("isolated (open for %s to port %u)", addr_text(&wanted->session, text),
+		    wanted->session_port);
+	else
+		printf("isolated (no ssh session of yours is known)");
+	if (seconds != 0)
+		printf("; ends in %u s unless you run \"threatlistctl confirm\"", seconds);
+	else
+		printf(" until \"threatlistctl isolate off\"");
+	printf("; without an agent Systems Manager stays open for ten minutes at most\n");
+}
+
+static int
+isolate(struct enforce *enforce, const struct table_order *order, struct state *state,
+    struct enforce_error *error)
+{
+	struct enforce_isolation wanted;
+	uint32_t seconds;
+	int rc;
+
+	if (state->panic)
+		return refuse(error, -EBUSY, "in panic: \"threatlistctl resume\" first");
+	take_isolation(order, &seconds, &wanted);
+	state_forget_isolation(state);
+	deadline_begin(&state->isolate_end, seconds, loop_now_ms(), loop_wall_ms());
+	wanted.until_ms = state->isolate_end.until_ms;
+	rc = enforce_isolate(enforce, &wanted, error);
+	if (rc != 0)
+		return rc;
+	state->isolate = true;
+	state->isolate_session = wanted.session;
+	state->isolate_port = wanted.session_port;
+	say_isolated(&wanted, seconds);
+	return 0;
+}
+
+static bool
+in_time(const struct deadline *deadline)
+{
+	return deadline->until_ms > loop_now_ms() && !deadline->ended &&
+	    !deadline_of_other_boot(deadline);
+}
+
+static int
+confirm_drop(struct enforce *enforce, struct state *state, const struct enforce_stat *stat,
+    struct enforce_error *error)
+{
+	int rc;
+
+	if (!in_time(&state->confirm) || (stat->table && (!stat->armed ||
+	    stat->mode != ENFORCE_DROP)))
+		return refuse(error, -ETIME, "too late, it is watch already");
+	rc = enforce_arm(enforce, state->confirm.until_ms, error);
+	if (rc == 0)
+		rc = enforce_confirm(enforce, error);
+	if (rc == 0)
+		deadline_forget(&state->confirm);
+	return rc;
+}
+
+static int
+confirm_isolation(struct enforce *enforce, struct state *state, const struct enforce_stat *stat,
+    struct enforce_error *error)
+{
+	struct enforce_isolation wanted = {
+		.on = true, .until_ms = state->isolate_end.until_ms,
+		.session = state->isolate_session, .session_port = state->isolate_port,
+	};
+	int rc;
+
+	if (!in_time(&state->isolate_end) || !stat->isolated || !stat->isolate_armed)
+		return refuse(error, -ETIME, "too late, the isolation is over already");
+	rc = enforce_isolate(enforce, &wanted, error);
+	if (rc == 0)
+		rc = enforce_isolate_confirm(enforce, error);
+	if (rc == 0)
+		deadline_forget(&state->isolate_end);
+	return rc;
+}
+
+/* Lets stay what waits, in the kernel and for the agent that comes. */
+static int
+confirm(struct enforce *enforce, struct state *state, struct enforce_error *error)
+{
+	bool drop = state->confirm.until_ms != 0, isolation = state->isolate_end.until_ms != 0;
+	struct enforce_stat stat;
+	int rc;
+
+	if (!drop && !isolation)
+		return refuse(error, -ENOENT, "nothing waits for a confirmation");
+	rc = enforce_stat(enforce, &stat, error);
+	if (rc == 0 && drop)
+		rc = confirm_drop(enforce, state, &stat, error);
+	if (rc == 0 && isolation)
+		rc = confirm_isolation(enforce, state, &stat, error);
+	if (rc == 0)
+		printf("confirmed%s%s\n", drop ? ": mode is drop" : "",
+		    isolation ? ": the host stays isolated" : "");
+	return rc;
+}
+
+static int
+carry_out(const struct conf *conf, const struct table_order *wanted, struct enforce *enforce)
+{
+	const char *order = wanted->word;
 	struct enforce_error error = { "" };
 	struct state state;
 	int rc;
 
 	state_load(&state, conf->agent.state_dir);
-	if (strcmp(order, "panic") == 0) {
+	if (strcmp(order, "isolate-on") == 0) {
+		rc = isolate(enforce, wanted, &state, &error);
+	} else if (strcmp(order, "confirm") == 0) {
+		rc = confirm(enforce, &state, &error);
+	} else if (strcmp(order, "panic") == 0) {
 		rc = enforce_panic(enforce, &error);
 		if (rc == 0)
 			rc = release(enforce, &error);
@@ -96,21 +247,52 @@ carry_out(const struct conf *conf, const char *order, struct enforce *enforce)
 	return strcmp(order, "remove") == 0 ? 0 : keep(conf, &state);
 }
 
-int
-table_order(const struct conf *conf, const char *order)
+/* What to say instead when an agent runs; NULL: there is no such order. */
+static const char *
+command_of(const char *order)
 {
-	struct enforce_conf engine = { .mode = conf->enforce.mode };
+	static const struct { const char *order, *command; } commands[] = {
+		{ "panic", "panic" }, { "resume", "resume" }, { "purge", "purge" },
+		{ "remove", "purge" }, { "expire", "enforce watch" }, { "confirm", "confirm" },
+		{ "isolate-on", "isolate on" }, { "isolate-off", "isolate off" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].order, order) == 0)
+			return commands[i].command;
+	}
+	return NULL;
+}
+
+static bool
+is_order(const struct table_order *order)
+{
+	struct enforce_isolation wanted;
+	uint32_t seconds;
+
+	if (strcmp(order->word, "isolate-on") == 0)
+		return take_isolation(order, &seconds, &wanted);
+	return command_of(order->word) != NULL && order->nwords == 0;
+}
+
+int
+table_order(const struct conf *conf, const struct table_order *order)
+{
+	struct enforce_conf engine = {
+		.mode = conf->enforce.mode,
+		.admin = conf->enforce.admin, .nadmin = conf->enforce.nadmin,
+	};
 	struct enforce_error error = { "" };
 	struct enforce_allow *allow;
 	struct enforce *enforce;
 	pid_t holder;
 	int rc;
 
-	if (strcmp(order, "panic") != 0 && strcmp(order, "resume") != 0 &&
-	    strcmp(order, "purge") != 0 && strcmp(order, "expire") != 0 &&
-	    strcmp(order, "remove") != 0 && strcmp(order, "isolate-off") != 0) {
-		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire, "
-		    "isolate-off or remove, not %s\n", order);
+	if (!is_order(order)) {
+		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire, confirm, "
+		    "remove, isolate-off, or isolate-on SECONDS|lasting [ADDRESS PORT], not %s\n",
+		    order->word);
 		return 2;
 	}
 	if (geteuid() != 0) {
@@ -120,9 +302,7 @@ table_order(const struct conf *conf, const char *order)
 	rc = lock_run_dir(conf->agent.run_dir, &holder);
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
-		    (int)holder, strcmp(order, "expire") == 0 ? "enforce watch" :
-		    strcmp(order, "remove") == 0 ? "purge" :
-		    strcmp(order, "isolate-off") == 0 ? "isolate off" : order);
+		    (int)holder, command_of(order->word));
 		return 1;
 	}
 	if (rc != 0) {

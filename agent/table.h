@@ -5,10 +5,13 @@
 
 #include "runtime/conf.h"
 
-/*
- * panic, resume, purge, expire, isolate-off, remove.  Prints what is wrong; returns the exit code
- * of contract §1.
- */
-int table_order(const struct conf *conf, const char *order);
+struct table_order {
+	const char *word;	/* panic, resume, purge, expire, confirm, remove, isolate-on or -off */
+	char *const *words;	/* behind it, of isolate-on alone */
+	int nwords;
+};
+
+/* Prints what is wrong; returns the exit code of contract §1. */
+int table_order(const struct conf *conf, const struct table_order *order);
 
 #endif

@@ -11,6 +11,8 @@
 #include "ctl/command.h"
 #include "ctl/session.h"
 
+#define ORDER_WORDS_MAX	4	/* of what the daemon does without an agent */
+
 static int
 usage(const char *text, int option)
 {
@@ -140,22 +142,6 @@ ctl_enforce(int argc, char **argv)
 	return ask(&options, CONTROL_ENFORCE, argv[optind], confirm);
 }
 
-int
-ctl_confirm(int argc, char **argv)
-{
-	static const char help[] = "confirm\n"
-	    "Lets stay what \"enforce drop\" or \"isolate on\" with --confirm S began, if it is\n"
-	    "still in time.";
-	struct client_options options = { NULL, NULL, false };
-	int rc = options_only(&options, argc, argv, help);
-
-	if (rc >= 0)
-		return rc;
-	if (optind < argc)
-		return usage(help, 0);
-	return ask(&options, CONTROL_CONFIRM, NULL, 0);
-}
-
 /* The daemon beside us if there is one (a build), else the installed one. */
 static void
 find_daemon(char *path, size_t size)
@@ -177,29 +163,48 @@ find_daemon(char *path, size_t size)
 	snprintf(path, size, "/usr/sbin/threatlistd");
 }
 
-/* No agent: the daemon's own one-shot changes the kernel table. */
+/* No agent: the daemon's own one-shot changes the kernel table; order is cut into its words. */
 static int
 without_agent(const struct client_options *options, const char *order)
 {
-	char program[PATH_MAX], table[] = "--table", conf[] = "-c", word[16], path[PATH_MAX];
-	char *argv[] = { program, table, word, NULL, NULL, NULL };
+	char program[PATH_MAX], table[] = "--table", conf[] = "-c", path[PATH_MAX];
+	char words[CONTROL_TEXT_MAX + 32], *word, *rest = words;
+	char *argv[ORDER_WORDS_MAX + 6] = { program, table };
+	size_t n = 2;
 
 	if (geteuid() != 0) {
-		fprintf(stderr, "threatlistctl: no agent is running, and without one %s is for root\n",
-		    order);
+		fprintf(stderr, "threatlistctl: no agent is running, and without one that is for "
+		    "root\n");
 		return EXIT_NOT_PERMITTED;
 	}
 	find_daemon(program, sizeof(program));
-	snprintf(word, sizeof(word), "%s", order);
+	snprintf(words, sizeof(words), "%s", order);
+	while (n < ORDER_WORDS_MAX + 2 && (word = strsep(&rest, " ")) != NULL)
+		argv[n++] = word;
 	if (options->conf_path != NULL) {
 		snprintf(path, sizeof(path), "%s", options->conf_path);
-		argv[3] = conf;
-		argv[4] = path;
+		argv[n++] = conf;
+		argv[n] = path;
 	}
 	fprintf(stderr, "threatlistctl: no agent is running, the table is changed without one\n");
 	execv(program, argv);
 	perror(program);
 	return EXIT_NO;
+}
+
+/* text: of the request, with the session behind its first word. */
+static int
+isolate_without_agent(const struct client_options *options, bool on, int64_t confirm,
+    const char *text)
+{
+	char order[CONTROL_TEXT_MAX + 32], seconds[24];
+
+	if (!on)
+		return without_agent(options, "isolate-off");
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)confirm);
+	snprintf(order, sizeof(order), "isolate-on %s%s", confirm != 0 ? seconds : "lasting",
+	    text + strlen("on"));
+	return without_agent(options, order);
 }
 
 int
@@ -211,7 +216,8 @@ ctl_isolate(int argc, char **argv)
 	    "agent's own connections, and ssh from where you come.  on wants one option: with\n"
 	    "--confirm it ends after S seconds by itself, whatever becomes of this shell or the\n"
 	    "agent, unless \"threatlistctl confirm\" comes before; with --lasting it stays.\n"
-	    "off works without an agent, too (as root).";
+	    "Works without an agent, too (as root): then Systems Manager, whose endpoints only an\n"
+	    "agent knows, stays open for ten minutes at most.";
 	static const struct option longs[] = {
 		{ "confirm", required_argument, NULL, 'w' }, { "lasting", no_argument, NULL, 'u' },
 		CLIENT_LONGS
@@ -245,17 +251,18 @@ ctl_isolate(int argc, char **argv)
 		session_append(request.text, sizeof(request.text));
 	request.number = confirm;
 	request.flags = lasting ? CONTROL_LASTING : 0;
-	rc = client_ask(&options, &request, !on, &answer);
+	rc = client_ask(&options, &request, true, &answer);
 	free(answer.json);
-	if (rc == EXIT_NO_AGENT && !on)
-		return without_agent(&options, "isolate-off");
+	if (rc == EXIT_NO_AGENT)
+		return isolate_without_agent(&options, on, confirm, request.text);
 	if (rc == EXIT_DONE)
 		printf("%s\n", answer.reply.message);
 	return rc;
 }
 
+/* What works with an agent and without. */
 static int
-lift(int argc, char **argv, enum control_kind kind, const char *help)
+with_or_without(int argc, char **argv, enum control_kind kind, const char *help)
 {
 	struct client_options options = { NULL, NULL, false };
 	struct control_request request;
@@ -277,22 +284,30 @@ lift(int argc, char **argv, enum control_kind kind, const char *help)
 }
 
 int
+ctl_confirm(int argc, char **argv)
+{
+	return with_or_without(argc, argv, CONTROL_CONFIRM, "confirm\n"
+	    "Lets stay what \"enforce drop\" or \"isolate on\" with --confirm S began, if it is\n"
+	    "still in time.");
+}
+
+int
 ctl_panic(int argc, char **argv)
 {
-	return lift(argc, argv, CONTROL_PANIC, "panic\n"
+	return with_or_without(argc, argv, CONTROL_PANIC, "panic\n"
 	    "Lifts every drop at once (the table sleeps) until \"resume\", also over restarts.");
 }
 
 int
 ctl_resume(int argc, char **argv)
 {
-	return lift(argc, argv, CONTROL_RESUME, "resume\n"
+	return with_or_without(argc, argv, CONTROL_RESUME, "resume\n"
 	    "Ends a panic or a purge: what the config says is enforced again.");
 }
 
 int
 ctl_purge(int argc, char **argv)
 {
-	return lift(argc, argv, CONTROL_PURGE, "purge\n"
+	return with_or_without(argc, argv, CONTROL_PURGE, "purge\n"
 	    "Deletes the table; it stays away until \"resume\" or \"enforce\".");
 }

@@ -212,8 +212,8 @@ def rendered(action, seconds="600"):
     ("off", 0, "isolate off", ""),
     ("confirm", 0, "confirm", ""),
     ("on", 1, "isolate on --confirm 600", ""),
-    ("on", 2, "isolate on --confirm 600", "upgrade threatlistd"),
-    ("off", 3, "isolate off", "no agent is running"),
+    ("on", 2, "isolate on --confirm 600", "does not know the command"),
+    ("off", 1, "isolate off", "refused or failed"),
     ("on", 127, None, "not installed"),
 ])
 def test_ssm_script(tmp_path, action, status, called, told):

@@ -311,7 +311,6 @@ def test_off_and_expire_without_an_agent(lab, agent):
     assert cut(lab)
     assert isolate(agent, "off")
     assert open_again(lab)
-    assert isolate(agent, "on", "--lasting", code=3)
     agent.start()
     assert open_again(lab) and not agent.status()["isolated"]
     isolate(agent, "on", "--confirm", "60")
@@ -322,6 +321,67 @@ def test_off_and_expire_without_an_agent(lab, agent):
     agent.start()
     assert not agent.status()["isolated"]
     assert until(lambda: any("--table expire" in r for r in reasons(agent)), 5)
+
+
+def test_on_and_confirm_without_an_agent(lab, agent):
+    """Durable as a panic is: the agent that comes takes it over, and the kernel ends what nobody confirms."""
+    agent.configure(enforce=f"mode = watch\nadmin = {LISTED6}")
+    lab.serve(lab.agent)
+    assert until(lambda: lab.connect(lab.innocent, AGENT_AT_INNOCENT))
+    # no agent has ever been here to keep it for: that is said
+    assert "not kept" in isolate(agent, "on", "--lasting", code=1) and cut(lab)
+    isolate(agent, "off")
+    agent.start()
+    agent.kill_all()
+    said = isolate(agent, "on", "--confirm", "4")
+    assert "confirm" in said and f"{INNOCENT} to port {PORT}" in said and cut(lab)
+    # who asked and the admin are kept, others are not; by itself it ends
+    assert lab.connect(lab.innocent, AGENT_AT_INNOCENT) and not lab.ping(lab.innocent, AGENT_AT_INNOCENT, 0.2)
+    assert until(lambda: lab.ping(lab.agent, LISTED6), 5)
+    assert open_again(lab, 8) and agent.ctl("confirm").returncode == 1
+    # confirmed it stays, and the agent that comes knows
+    isolate(agent, "on", "--confirm", "30")
+    done = agent.ctl("confirm")
+    assert done.returncode == 0 and "stays isolated" in done.stdout, done
+    assert agent.ctl("confirm").returncode == 1
+    agent.start(wait=False)
+    assert until(lambda: (now := agent.status()) and now["isolated"]), agent.log()
+    assert agent.status()["isolateUntil"] is None and cut(lab)
+    isolate(agent, "off")
+    assert open_again(lab)
+    # one that waits is taken over with its deadline
+    agent.kill_all()
+    isolate(agent, "on", "--confirm", "5", session=None)
+    agent.start(wait=False)
+    assert until(lambda: (now := agent.status()) and now["isolateUntil"]) and cut(lab)
+    assert open_again(lab, 8)
+    assert until(lambda: any("not confirmed within 5 s" in r for r in reasons(agent)), 5)
+    # not against a panic, and not without a word for how long
+    agent.ctl("panic")
+    agent.kill_all()
+    assert "panic" in isolate(agent, "on", "--lasting", code=1) and open_again(lab)
+    for wrong in (("isolate-on",), ("isolate-on", "0"), ("isolate-on", "86401"), ("isolate-on", "5", "x", "22"),
+                  ("isolate-on", "lasting", INNOCENT), ("isolate-on", "5", INNOCENT, "65536"), ("panic", "5")):
+        done = lab.inside(lab.agent, BUILD / "threatlistd", "-c", agent.config, "--table", *wrong, check=False)
+        assert done.returncode == 2, wrong
+
+
+def test_drop_is_confirmed_without_an_agent(lab, agent):
+    started(agent)
+    assert agent.ctl("enforce", "drop", "--confirm", "600").returncode == 0
+    assert until(lambda: cut(lab))
+    agent.kill_all()
+    done = agent.ctl("confirm")
+    assert done.returncode == 0 and "drop" in done.stdout, done
+    assert agent.ctl("confirm").returncode == 1 and cut(lab)
+    agent.start()
+    assert agent.status()["mode"] == "drop" and agent.status()["confirmUntil"] is None and cut(lab)
+    # what was emptied by hand is not brought back
+    agent.ctl("enforce", "drop", "--confirm", "600")
+    agent.kill_all()
+    lab.nft("flush", "set", "inet", "threatlistd", "armed")
+    done = agent.ctl("confirm")
+    assert done.returncode == 1 and "too late" in done.stderr and open_again(lab), done
 
 
 def test_after_a_restart_of_the_host(lab, agent):
