@@ -246,11 +246,11 @@ enum enforce_change {
 	ENFORCE_CHANGE_ADDRESSES = 1u << 1,	/* call enforce_protect */
 	ENFORCE_CHANGE_PANIC = 1u << 2,		/* someone set the table dormant by hand */
 	ENFORCE_CHANGE_RESUME = 1u << 3,	/* someone lifted a panic by hand */
-	ENFORCE_CHANGE_ALLOW = 1u << 5,		/* the admin edited allow4 or allow6: keep them */
-	ENFORCE_CHANGE_BLIND = 1u << 6,		/* links or flowtables changed: call enforce_blind */
 	ENFORCE_CHANGE_DISARMED = 1u << 4,	/* someone emptied "armed" by hand: it is watch now */
+	ENFORCE_CHANGE_ALLOW = 1u << 5,		/* the admin edited allow4 or allow6: keep them */
 	ENFORCE_CHANGE_RELEASED = 1u << 6,	/* someone emptied "isolate_armed" by hand: it is over */
 	ENFORCE_CHANGE_ISOLATION = 1u << 7,	/* its chains or sets were changed: call enforce_isolate */
+	ENFORCE_CHANGE_BLIND = 1u << 8,		/* links or flowtables changed: call enforce_blind */
 };
 struct enforce_change_info {
 	unsigned int changes;		/* or of enum enforce_change */

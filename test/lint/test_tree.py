@@ -93,3 +93,14 @@ def test_no_file_hides_a_second_noun():
     wrong = [f"{p.relative_to(ROOT)}: {n} lines" for p in SOURCES
              if (n := len(p.read_text().splitlines())) > 700]
     assert not wrong, wrong
+
+
+def test_flags_of_an_enum_are_different_bits():
+    """Two with the same bit: a link that came ended an isolation as if somebody had emptied its set."""
+    checked = 0
+    for path in SOURCES:
+        for body in re.findall(r"^enum \w+ \{\n(.*?)^\};", path.read_text(), re.M | re.S):
+            bits = re.findall(r"= 1u? << (\d+)", body)
+            assert len(bits) == len(set(bits)), f"{path.relative_to(ROOT)}: {bits}"
+            checked += len(bits)
+    assert checked > 5

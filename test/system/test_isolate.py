@@ -302,6 +302,18 @@ def test_emptied_by_hand_it_is_over_and_told(lab, agent):
     assert agent.ctl("confirm").returncode == 1
 
 
+def test_links_that_come_and_go_do_not_end_it(lab, agent):
+    """Containers are started and stopped while it waits for a confirmation."""
+    started(agent)
+    isolate(agent, "on", "--confirm", "60")
+    for step in range(3):
+        run("ip", "-n", lab.agent, "link", "add", f"come{step}", "type", "veth", "peer", "name", f"go{step}")
+        run("ip", "-n", lab.agent, "link", "set", f"come{step}", "up")
+        run("ip", "-n", lab.agent, "link", "del", f"come{step}")
+        assert not until(lambda: not agent.status()["isolated"], 0.5), agent.log()
+    assert cut(lab) and not any("by hand" in r for r in reasons(agent))
+
+
 def test_off_and_expire_without_an_agent(lab, agent):
     started(agent)
     isolate(agent, "on", "--lasting")
