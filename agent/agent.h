@@ -31,7 +31,7 @@ struct control;
 struct events;
 struct endpoints;
 struct heartbeat;
-struct keys;
+struct handout;
 struct status;
 
 struct agent {
@@ -53,7 +53,7 @@ struct agent {
 	struct events *events;
 	struct endpoints *endpoints;
 	struct heartbeat *heartbeat;
-	struct keys *keys;
+	struct handout *handout;
 	struct status *status;
 	struct control *control;
 };
@@ -224,6 +224,18 @@ struct endpoints_view {
 	const char *trouble;	/* the last refusal, "" when there was none of late */
 };
 void endpoints_view(const struct endpoints *endpoints, struct endpoints_view *view);
+
+/* handout.c: keys of AWS, from the reporter, who alone asks for them, to the feed. */
+struct handout *handout_new(struct agent *agent);
+void handout_free(struct handout *handout);
+/* By the feed, who is answered in any case. */
+void handout_asked(struct handout *handout, const struct msg_keys_ask *ask);
+/* By the reporter: they are kept; or there are none. */
+void handout_given(struct handout *handout, const struct msg_keys *given);
+void handout_has_none(struct handout *handout, const struct msg_no_keys *none);
+/* To a reporter that has just started: the last ones, and what the feed waits for. */
+void handout_brief_reporter(struct handout *handout);
+void handout_feed_ended(struct handout *handout);
 
 /* status.c: asks the roles and renders contract §3 "status". */
 struct status *status_new(struct agent *agent);

@@ -133,6 +133,24 @@ configure_feed(struct admission *admission, const struct conf *conf)
 		allow_proxy(admission, conf->agent.proxy);
 }
 
+/* Keys for sources and sinks at AWS may come from a container endpoint with https. */
+static void
+allow_keys(struct admission *admission, const struct conf *conf)
+{
+	const char *url = getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; i < conf->nsources; i++)
+		wanted = wanted || conf->sources[i].type == SOURCE_S3 ||
+		    conf->sources[i].type == SOURCE_GUARDDUTY;
+	for (i = 0; i < conf->nsinks; i++)
+		wanted = wanted || conf->sinks[i].type == SINK_EVENTBRIDGE ||
+		    conf->sinks[i].type == SINK_SECURITYHUB || conf->sinks[i].type == SINK_SNS;
+	if (wanted && url != NULL)
+		admission_allow(admission, admission_url_port(url, 0));
+}
+
 static void
 configure_reporter(struct admission *admission, const struct conf *conf, bool on_ec2)
 {
@@ -149,6 +167,7 @@ configure_reporter(struct admission *admission, const struct conf *conf, bool on
 			allow_aws(admission);
 		allow_proxy(admission, sink->proxy != NULL ? sink->proxy : conf->agent.proxy);
 	}
+	allow_keys(admission, conf);
 	/* Systems Manager, by which the host can be reached */
 	if (on_ec2)
 		admission_allow(admission, HTTPS_PORT);

@@ -9,7 +9,8 @@
 
 /* A mapping of its own: locked, and left out of core files. */
 struct keys {
-	struct msg_keys of_reporter, of_feed;	/* origin 0: none */
+	struct msg_keys last;	/* origin 0: none */
+	int64_t kept_ms;
 };
 
 struct keys *
@@ -37,21 +38,30 @@ keys_free(struct keys *keys)
 }
 
 bool
-keys_keep(struct keys *keys, bool of_feed, const struct msg_keys *given, int64_t now_ms)
+keys_keep(struct keys *keys, const struct msg_keys *given, int64_t now_ms)
 {
 	if (given->expires_ms - now_ms > KEYS_LIFE_MAX_MS)
 		return false;
-	*(of_feed ? &keys->of_feed : &keys->of_reporter) = *given;
+	keys->last = *given;
+	keys->kept_ms = now_ms;
 	return true;
 }
 
 const struct msg_keys *
-keys_for(const struct keys *keys, bool for_feed)
+keys_last(const struct keys *keys)
 {
-	const struct msg_keys *found = &keys->of_reporter;
+	return keys->last.origin != 0 ? &keys->last : NULL;
+}
 
-	if (for_feed && keys->of_feed.origin != 0 &&
-	    (found->origin == 0 || keys->of_feed.expires_ms > found->expires_ms))
-		found = &keys->of_feed;
-	return found->origin != 0 ? found : NULL;
+bool
+keys_are_fresh(const struct keys *keys, const char *refused, int64_t now_ms)
+{
+	const struct msg_keys *last = &keys->last;
+
+	/* a clock that was set back must not keep them for longer */
+	if (last->origin == 0 || strcmp(last->id, refused) == 0 || now_ms < keys->kept_ms)
+		return false;
+	if (last->expires_ms == 0)
+		return now_ms - keys->kept_ms < KEYS_RENEW_MS;
+	return last->expires_ms - KEYS_RENEW_MS > now_ms;
 }

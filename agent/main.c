@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "aws/call.h"
-#include "keys.h"
 #include "lock.h"
 #include "roles.h"
 #include "runtime/folder.h"
@@ -257,11 +256,11 @@ start(struct agent *agent)
 	agent->events = events_new(agent);
 	agent->sources = sources_new(agent);
 	agent->endpoints = endpoints_new(agent);
-	agent->keys = keys_new();
+	agent->handout = handout_new(agent);
 	agent->heartbeat = heartbeat_new(agent);
 	agent->status = status_new(agent);
 	if (agent->recount == NULL || agent->events == NULL || agent->sources == NULL ||
-	    agent->endpoints == NULL || agent->keys == NULL || agent->heartbeat == NULL ||
+	    agent->endpoints == NULL || agent->handout == NULL || agent->heartbeat == NULL ||
 	    agent->status == NULL)
 		return -ENOMEM;
 	endpoints_configure(agent->endpoints);
@@ -309,7 +308,7 @@ out:
 	sources_free(agent->sources);
 	status_free(agent->status);
 	endpoints_free(agent->endpoints);
-	keys_free(agent->keys);
+	handout_free(agent->handout);
 	heartbeat_free(agent->heartbeat);
 	events_free(agent->events);
 	for (i = 0; i < ROLE_END; i++)

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keys.h"
+#include "permit.h"
 #include "roles.h"
 #include "threatlistd/log.h"
 
@@ -104,42 +104,6 @@ role_free(struct role *role)
 	free(role);
 }
 
-/* What a role may send; anything else is a breach. */
-static bool
-may_send(enum role_kind kind, uint32_t type)
-{
-	switch (type) {
-	case MSG_DOMAINS:
-	case MSG_FETCHED:
-	case MSG_HOST_FOUND:
-	case MSG_DISCOVERED:
-		return kind == ROLE_FEED;
-	case MSG_ENDPOINT:
-	case MSG_KEYS:
-		return kind == ROLE_FEED || kind == ROLE_REPORTER;
-	case MSG_ENDPOINT_DONE:
-	case MSG_APPLIED:
-	case MSG_MODE_DONE:
-	case MSG_CHECKED:
-	case MSG_PLANNED:
-	case MSG_ENFORCER_STATUS:
-	case MSG_EVENT:
-		return kind == ROLE_ENFORCER;
-	case MSG_COUNTS:
-		return kind == ROLE_ENFORCER || kind == ROLE_SENSOR;
-	case MSG_SENSOR_STATUS:
-	case MSG_SIGHTING:
-		return kind == ROLE_SENSOR;
-	case MSG_EVENT_KEPT:
-	case MSG_ANSWER:
-	case MSG_REPORTER_STATUS:
-	case MSG_SINK_STATUS:
-		return kind == ROLE_REPORTER;
-	default:
-		return false;
-	}
-}
-
 static void
 pass_event(struct agent *agent, const struct event *from)
 {
@@ -160,33 +124,12 @@ pass_event(struct agent *agent, const struct event *from)
 }
 
 static void
-keep_keys(struct role *role, const struct msg_keys *given)
-{
-	if (!keys_keep(role->agent->keys, role->kind == ROLE_FEED, given, loop_wall_ms()))
-		log_warn("keys not kept role=%s reason=\"they last longer than keys of AWS do\"",
-		    names[role->kind]);
-}
-
-static void
-hand_keys(struct role *role)
-{
-	const struct msg_keys *keys = keys_for(role->agent->keys, role->kind == ROLE_FEED);
-	struct message message = { .type = MSG_KEYS };
-
-	if (keys == NULL)
-		return;
-	message.u.keys = *keys;
-	role_send(role, &message, -1);
-	explicit_bzero(&message, sizeof(message));
-}
-
-static void
 on_message(const struct message *message, int *fd, void *arg)
 {
 	struct role *role = arg;
 	struct agent *agent = role->agent;
 
-	if (!may_send(role->kind, message->type)) {
+	if (!permit_message(role->kind, message->type)) {
 		log_error("role killed role=%s pid=%d reason=\"sent message %u, which is not its to send\"",
 		    names[role->kind], (int)role->pid, message->type);
 		role_kill(role, SIGKILL);
@@ -206,7 +149,13 @@ on_message(const struct message *message, int *fd, void *arg)
 		agent_set_facts(agent, &message->u.facts);
 		break;
 	case MSG_KEYS:
-		keep_keys(role, &message->u.keys);
+		handout_given(agent->handout, &message->u.keys);
+		break;
+	case MSG_NO_KEYS:
+		handout_has_none(agent->handout, &message->u.no_keys);
+		break;
+	case MSG_KEYS_ASK:
+		handout_asked(agent->handout, &message->u.keys_ask);
 		break;
 	case MSG_ENDPOINT:
 		endpoints_announced(agent->endpoints, role->kind, &message->u.endpoint);
@@ -278,6 +227,14 @@ on_closed(const char *reason, void *arg)
 	}
 }
 
+/* Where keys of AWS come from: the reporter's to read. */
+static const char *const of_keys[] = {
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+};
+
 /* In the child, between fork and exec. */
 static void __attribute__((noreturn))
 become(enum role_kind kind, int fd, pid_t parent)
@@ -286,6 +243,7 @@ become(enum role_kind kind, int fd, pid_t parent)
 	static char program[] = "threatlistd", option[] = "--role", person[] = "-f";
 	char name[16];
 	sigset_t none;
+	size_t i;
 	int n = 0;
 
 	snprintf(name, sizeof(name), "%s", names[kind]);
@@ -294,6 +252,8 @@ become(enum role_kind kind, int fd, pid_t parent)
 	argv[n++] = name;
 	if (log_style() == LOG_STYLE_PERSON)
 		argv[n++] = person;
+	for (i = 0; kind != ROLE_REPORTER && i < sizeof(of_keys) / sizeof(of_keys[0]); i++)
+		unsetenv(of_keys[i]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, kind == ROLE_REPORTER ? SIGTERM : SIGKILL);
@@ -347,19 +307,17 @@ brief(struct role *role)
 		endpoints_send_all(agent->endpoints);
 		break;
 	case ROLE_REPORTER:
-		hand_keys(role);
+		handout_brief_reporter(agent->handout);
 		events_send_all(agent->events);
 		ask_recount(agent);
 		break;
 	default:
 		break;
 	}
-	if (role->kind == ROLE_FEED) {
-		hand_keys(role);
+	if (role->kind == ROLE_FEED)
 		sources_brief_feed(agent->sources);
-	} else {
+	else
 		sources_send_list(agent->sources, role);
-	}
 }
 
 int
@@ -545,6 +503,7 @@ role_ended(struct role *role, int status)
 		channel_drain(role->channel);
 		channel_free(role->channel);
 		role->channel = NULL;
+		handout_feed_ended(role->agent->handout);
 		if (!role->agent->stopping)
 			sources_feed_ended(role->agent->sources, how);
 	}

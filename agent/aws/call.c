@@ -110,6 +110,26 @@ aws_on_keys(struct aws *aws, credentials_taken_fn *taken, void *arg)
 	pthread_mutex_unlock(&aws->lock);
 }
 
+void
+aws_keys_from(struct aws *aws, credentials_give_fn *give, void *arg)
+{
+	pthread_mutex_lock(&aws->lock);
+	credentials_from(aws->credentials, give, arg);
+	pthread_mutex_unlock(&aws->lock);
+}
+
+int
+aws_give_keys(struct aws *aws, const char *refused, struct msg_keys *keys,
+    char reason[static CREDENTIALS_REASON_MAX])
+{
+	int error;
+
+	pthread_mutex_lock(&aws->lock);
+	error = credentials_give(aws->credentials, refused, keys, reason);
+	pthread_mutex_unlock(&aws->lock);
+	return error;
+}
+
 /* The lock is held. */
 static int
 find_site(struct aws *aws, char *reason)

@@ -39,6 +39,10 @@ void aws_environment_log(void);
 void aws_seed(struct aws *aws, const struct msg_keys *keys);
 /* taken is called in the thread whose call needed them, and must not call back. */
 void aws_on_keys(struct aws *aws, credentials_taken_fn *taken, void *arg);
+/* Keys come from another process alone, which has aws_give_keys; give is called as taken is. */
+void aws_keys_from(struct aws *aws, credentials_give_fn *give, void *arg);
+int aws_give_keys(struct aws *aws, const char *refused, struct msg_keys *keys,
+    char reason[static CREDENTIALS_REASON_MAX]);
 
 /* Region and partition, for ARNs.  0, or -errno and why (asked again after a minute). */
 int aws_site(struct aws *aws, struct aws_site *site, char reason[static IMDS_REASON_MAX]);

@@ -37,11 +37,17 @@ struct credentials {
 	struct found *seed;		/* of another process; NULL: none, or no longer needed */
 	credentials_taken_fn *taken;	/* NULL: nobody wants to know */
 	void *taken_arg;
+	credentials_give_fn *give;	/* NULL: the places are asked here */
+	void *give_arg;
+	bool rejected;			/* AWS does not take these keys */
 };
 
 _Static_assert(KEYS_ID_MAX == AWS_KEY_ID_MAX && KEYS_SECRET_MAX == AWS_SECRET_MAX &&
     KEYS_TOKEN_MAX == AWS_TOKEN_MAX && KEYS_ROLE_MAX == CREDENTIALS_ROLE_MAX,
     "keys fit into their message");
+_Static_assert((int)KEYS_ENVIRONMENT == CREDENTIALS_ENVIRONMENT &&
+    (int)KEYS_FILE == CREDENTIALS_FILE && (int)KEYS_CONTAINER == CREDENTIALS_CONTAINER &&
+    (int)KEYS_INSTANCE == CREDENTIALS_INSTANCE, "origins are the message's");
 
 struct credentials *
 credentials_new(const struct aws_transport *transport, struct imds *imds)
@@ -74,6 +80,22 @@ credentials_free(struct credentials *credentials)
 	free(credentials);
 }
 
+/* Of another process.  False: what came cannot be keys. */
+static bool
+take_given(struct found *found, const struct msg_keys *keys)
+{
+	memset(found, 0, sizeof(*found));
+	found->seeded = true;
+	found->origin = (enum credentials_origin)keys->origin;
+	found->keys.expires_ms = keys->expires_ms;
+	return credentials_set_id(&found->keys, keys->id) &&
+	    credentials_set_secret(&found->keys, keys->secret) &&
+	    /* a user's have none */
+	    ((keys->token[0] == '\0' && keys->origin < KEYS_CONTAINER) ||
+	    credentials_set_token(&found->keys, keys->token)) && (keys->role[0] == '\0' ||
+	    imds_take(found->role, sizeof(found->role), keys->role, strlen(keys->role)));
+}
+
 void
 credentials_seed(struct credentials *credentials, const struct msg_keys *keys)
 {
@@ -83,14 +105,8 @@ credentials_seed(struct credentials *credentials, const struct msg_keys *keys)
 	if (seed == NULL)
 		return;
 	credentials->seed = seed;
-	seed->seeded = true;
-	seed->origin = keys->origin == KEYS_CONTAINER ? CREDENTIALS_CONTAINER :
-	    CREDENTIALS_INSTANCE;
-	seed->keys.expires_ms = keys->expires_ms;
-	if (!credentials_set_id(&seed->keys, keys->id) ||
-	    !credentials_set_secret(&seed->keys, keys->secret) ||
-	    !credentials_set_token(&seed->keys, keys->token) || (keys->role[0] != '\0' &&
-	    !imds_take(seed->role, sizeof(seed->role), keys->role, strlen(keys->role))))
+	/* environment and file are read here */
+	if (keys->origin < KEYS_CONTAINER || !take_given(seed, keys))
 		drop_seed(credentials);
 }
 
@@ -99,6 +115,13 @@ credentials_on_taken(struct credentials *credentials, credentials_taken_fn *take
 {
 	credentials->taken = taken;
 	credentials->taken_arg = arg;
+}
+
+void
+credentials_from(struct credentials *credentials, credentials_give_fn *give, void *arg)
+{
+	credentials->give = give;
+	credentials->give_arg = arg;
 }
 
 int
@@ -129,6 +152,22 @@ ask_remote(struct credentials *credentials, struct found *found, char *reason)
 	return credentials_instance(credentials->imds, &found->keys, found->role, reason);
 }
 
+/* The process that asks all others. */
+static int
+ask_giver(struct credentials *credentials, struct found *found, char *reason)
+{
+	struct msg_keys keys = { .origin = 0 };
+	int error;
+
+	error = credentials->give(credentials->rejected ? credentials->keys.id : "", &keys, reason,
+	    credentials->give_arg);
+	if (error == 0 && !take_given(found, &keys))
+		error = credentials_wrong(reason, -EPROTO, "what the reporter passed on cannot be "
+		    "keys");
+	explicit_bzero(&keys, sizeof(keys));
+	return error;
+}
+
 /* The first that is configured decides. */
 static int
 ask_in_order(struct credentials *credentials, struct found *found, int64_t now, char *reason)
@@ -136,6 +175,8 @@ ask_in_order(struct credentials *credentials, struct found *found, int64_t now, 
 	const struct found *seed = credentials->seed;
 	int error;
 
+	if (credentials->give != NULL)
+		return ask_giver(credentials, found, reason);
 	found->origin = CREDENTIALS_ENVIRONMENT;
 	error = credentials_environment(&found->keys, reason);
 	if (error != -ENOENT)
@@ -164,20 +205,25 @@ next_time(const struct credentials *credentials, int64_t now)
 	return due > now ? due : now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
 }
 
+static void
+copy_to(const struct credentials *credentials, struct msg_keys *keys)
+{
+	memset(keys, 0, sizeof(*keys));
+	keys->expires_ms = credentials->keys.expires_ms;
+	keys->origin = (uint8_t)credentials->origin;
+	memcpy(keys->id, credentials->keys.id, sizeof(keys->id));
+	memcpy(keys->secret, credentials->keys.secret, sizeof(keys->secret));
+	memcpy(keys->token, credentials->keys.token, sizeof(keys->token));
+	memcpy(keys->role, credentials->role, sizeof(keys->role));
+}
+
 /* Whoever keeps them for the other processes. */
 static void
 tell(const struct credentials *credentials)
 {
-	struct msg_keys keys = {
-		.expires_ms = credentials->keys.expires_ms,
-		.origin = credentials->origin == CREDENTIALS_CONTAINER ? KEYS_CONTAINER :
-		    KEYS_INSTANCE,
-	};
+	struct msg_keys keys;
 
-	memcpy(keys.id, credentials->keys.id, sizeof(keys.id));
-	memcpy(keys.secret, credentials->keys.secret, sizeof(keys.secret));
-	memcpy(keys.token, credentials->keys.token, sizeof(keys.token));
-	memcpy(keys.role, credentials->role, sizeof(keys.role));
+	copy_to(credentials, &keys);
 	credentials->taken(&keys, credentials->taken_arg);
 	explicit_bzero(&keys, sizeof(keys));
 }
@@ -228,7 +274,9 @@ do_without(struct credentials *credentials, enum credentials_origin failed, int 
 	credentials->error = error;
 	memcpy(credentials->trouble, reason, sizeof(credentials->trouble));
 	credentials->next_ms = now + aws_jitter_ms(&credentials->transport, MINUTE_MS);
-	if (log_allowed(&credentials->said, now, SAY_AGAIN_MS, &skipped))
+	/* elsewhere the one who asked has said it */
+	if (credentials->give == NULL &&
+	    log_allowed(&credentials->said, now, SAY_AGAIN_MS, &skipped))
 		log_warn("no credentials for aws kept=%s error=\"%s\"",
 		    credentials->origin != CREDENTIALS_NONE ? "yes" : "no", reason);
 }
@@ -241,6 +289,7 @@ ask(struct credentials *credentials, int64_t now)
 	int error = found != NULL ? ask_in_order(credentials, found, now, reason) : -ENOMEM;
 
 	credentials->asked_ms = now;
+	credentials->rejected = false;
 	if (error == 0)
 		take(credentials, found, now);
 	else
@@ -274,8 +323,25 @@ credentials_reject(struct credentials *credentials)
 {
 	int64_t now = aws_now_ms(&credentials->transport);
 
-	if (now - credentials->asked_ms >= REJECT_PAUSE_MS)
-		credentials->next_ms = 0;
+	if (now - credentials->asked_ms < REJECT_PAUSE_MS)
+		return;
+	credentials->next_ms = 0;
+	credentials->rejected = true;
+}
+
+int
+credentials_give(struct credentials *credentials, const char *refused, struct msg_keys *keys,
+    char reason[static CREDENTIALS_REASON_MAX])
+{
+	const struct aws_keys *current;
+	int error;
+
+	if (refused[0] != '\0' && strcmp(refused, credentials->keys.id) == 0)
+		credentials_reject(credentials);
+	error = credentials_get(credentials, &current, reason);
+	if (error == 0)
+		copy_to(credentials, keys);
+	return error;
 }
 
 enum credentials_origin

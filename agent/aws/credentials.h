@@ -46,6 +46,22 @@ typedef void credentials_taken_fn(const struct msg_keys *keys, void *arg);
 void credentials_on_taken(struct credentials *credentials, credentials_taken_fn *taken, void *arg);
 
 /*
+ * From now on they come from another process of the agent: none of the places is
+ * asked here.  give fills in keys and returns 0, or -errno and why; refused is the
+ * id of those that AWS does not take, or empty.
+ */
+typedef int credentials_give_fn(const char *refused, struct msg_keys *keys,
+    char reason[static CREDENTIALS_REASON_MAX], void *arg);
+void credentials_from(struct credentials *credentials, credentials_give_fn *give, void *arg);
+
+/*
+ * For that other process: those that credentials_get has, asked for anew if they are
+ * the refused ones.  0, or -errno and why.
+ */
+int credentials_give(struct credentials *credentials, const char *refused, struct msg_keys *keys,
+    char reason[static CREDENTIALS_REASON_MAX]);
+
+/*
  * The keys to sign with now, valid until the next call of any of these.  0, or
  * -ENOENT (there are none), another -errno, and why.
  */

@@ -19,13 +19,13 @@
 #include "aws/call.h"
 #include "aws/imds.h"
 #include "core/domains.h"
+#include "feed/purse.h"
 #include "feed/source.h"
 #include "runtime/announce.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/confine.h"
 #include "runtime/loop.h"
-#include "runtime/post.h"
 #include "runtime/sandbox.h"
 #include "threatlistd/log.h"
 
@@ -37,8 +37,7 @@ struct feed {
 	struct loop *loop;
 	struct channel *channel;
 	struct announcer *announcer;
-	struct post *post;
-	struct msg_keys keys;		/* of another process; origin 0: none */
+	struct purse *purse;
 	struct conf *conf;
 	struct http *http;
 	struct aws_transport via;
@@ -407,35 +406,34 @@ prepare_aws(struct feed *feed)
 		.dualstack = feed->conf->agent.dualstack,
 	};
 	feed->aws = aws_new(&feed->via, &feed->wishes, "/sys");
-	if (feed->aws != NULL) {
-		aws_on_keys(feed->aws, post_keys, feed->post);
-		if (feed->keys.origin != 0)
-			aws_seed(feed->aws, &feed->keys);
+	if (feed->aws != NULL)
+		aws_keys_from(feed->aws, purse_ask, feed->purse);
+}
+
+static void
+fetch_all(struct feed *feed, bool files)
+{
+	size_t i;
+
+	for (i = 0; i < feed->nasked; i++) {
+		if ((feed->conf->sources[feed->asked[i].conf].type == SOURCE_FILE) == files)
+			fetch(feed, &feed->asked[i]);
 	}
-	explicit_bzero(&feed->keys, sizeof(feed->keys));
-	if (feed->aws != NULL && feed->introduce)
-		say_site(feed->aws);
 }
 
 /* Blocks until all is done: nothing else is asked of this role, and SIGTERM ends it. */
 static void
 go(struct feed *feed)
 {
-	unsigned int pass;
-	size_t i;
-
 	feed->going = true;
 	if (feed->ask_facts)
 		ask_facts(feed);
 	prepare_aws(feed);
 	/* files need nobody; whatever may hang comes after them */
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < feed->nasked; i++) {
-			if ((feed->conf->sources[feed->asked[i].conf].type == SOURCE_FILE) ==
-			    (pass == 0))
-				fetch(feed, &feed->asked[i]);
-		}
-	}
+	fetch_all(feed, true);
+	if (feed->aws != NULL && feed->introduce)
+		say_site(feed->aws);
+	fetch_all(feed, false);
 	channel_flush(feed->channel, FLUSH_MS);
 	end(feed, 0);
 }
@@ -485,7 +483,9 @@ on_message(const struct message *message, int *fd, void *arg)
 
 	if (message->type == MSG_ENDPOINT_DONE)
 		announcer_answered(feed->announcer, &message->u.endpoint);
-	/* of what comes while it works only that answer is waited for */
+	if (message->type == MSG_KEYS || message->type == MSG_NO_KEYS)
+		purse_answered(feed->purse, message);
+	/* of what comes while it works only those answers are waited for */
 	if (feed->done || feed->going)
 		return;
 	switch (message->type) {
@@ -497,9 +497,6 @@ on_message(const struct message *message, int *fd, void *arg)
 		/* only IMDS tells a zone: without one the region is the config's or none */
 		if (message->u.facts.zone[0] != '\0')
 			memcpy(feed->region, message->u.facts.region, sizeof(feed->region));
-		break;
-	case MSG_KEYS:
-		feed->keys = message->u.keys;
 		break;
 	case MSG_FETCH:
 		take_fetch(feed, &message->u.fetch);
@@ -565,8 +562,8 @@ feed_main(void)
 	feed->announcer = announcer_new(feed->loop, feed->channel);
 	if (feed->announcer == NULL)
 		goto out;
-	feed->post = post_new(feed->loop, feed->channel);
-	if (feed->post == NULL)
+	feed->purse = purse_new(feed->channel);
+	if (feed->purse == NULL)
 		goto out;
 	http_on_connect(feed->http, announcer_tell, feed->announcer);
 	if (loop_run(feed->loop) == 0)
@@ -574,12 +571,11 @@ feed_main(void)
 out:
 	announcer_free(feed->announcer);
 	aws_free(feed->aws);
-	post_free(feed->post);
+	purse_free(feed->purse);
 	channel_free(feed->channel);
 	loop_free(feed->loop);
 	http_free(feed->http);
 	conf_free(feed->conf);
-	explicit_bzero(&feed->keys, sizeof(feed->keys));
 	free(feed);
 	return code;
 }

@@ -127,15 +127,23 @@ open_aws(struct keep *keep)
 	keep->aws = aws_new(&own, &wishes, "/sys");
 	if (keep->aws == NULL)
 		return -ENOMEM;
-	if (keep->conf.post != NULL)
-		aws_on_keys(keep->aws, post_keys, keep->conf.post);
-	return 0;
+	if (keep->conf.post == NULL)
+		return 0;
+	aws_on_keys(keep->aws, post_keys, keep->conf.post);
+	keep->giver = giver_new(keep->aws, keep->conf.post);
+	return keep->giver != NULL ? 0 : -ENOMEM;
 }
 
 void
 keep_seed(struct keep *keep, const struct msg_keys *keys)
 {
 	aws_seed(keep->aws, keys);
+}
+
+void
+keep_give_keys(struct keep *keep, const struct msg_keys_ask *ask)
+{
+	giver_ask(keep->giver, ask);
 }
 
 static int
@@ -309,6 +317,7 @@ keep_free(struct keep *keep)
 		return true;
 	for (i = 0; i < keep->ndeliveries; i++)
 		ended = delivery_free(keep->deliveries[i]) && ended;
+	ended = giver_free(keep->giver) && ended;
 	loop_timer_free(keep->conf.loop, keep->work);
 	loop_timer_free(keep->conf.loop, keep->slow);
 	findings_free(keep->findings);

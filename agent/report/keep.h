@@ -43,6 +43,8 @@ const struct host_facts *keep_facts(const struct keep *keep);
 
 /* Keys of AWS that a reporter before this one had. */
 void keep_seed(struct keep *keep, const struct msg_keys *keys);
+/* The parent wants them; the answer is posted. */
+void keep_give_keys(struct keep *keep, const struct msg_keys_ask *ask);
 
 /* The live findings, to be fed; keep_soon afterwards. */
 struct findings *keep_findings(struct keep *keep);

@@ -4,6 +4,7 @@
 #define REPORT_KEEP_INSIDE_H
 
 #include "threatlistd/log.h"
+#include "report/giver.h"
 #include "report/keep.h"
 
 struct keep {
@@ -13,6 +14,7 @@ struct keep {
 	struct findings *findings;
 	struct http *aws_http;		/* to the metadata service, for all sinks */
 	struct aws *aws;
+	struct giver *giver;		/* NULL: nobody asks this process for keys */
 	char known_region[FACT_MAX];	/* empty: unknown; aws borrows it */
 	struct delivery *deliveries[CONF_SINKS_MAX];
 	int64_t rows[CONF_SINKS_MAX];	/* of the sinks in the spool */

@@ -302,6 +302,10 @@ on_message(const struct message *message, int *fd, void *arg)
 		if (reporter->keep != NULL)
 			keep_seed(reporter->keep, &message->u.keys);
 		break;
+	case MSG_KEYS_ASK:
+		if (reporter->keep != NULL)
+			keep_give_keys(reporter->keep, &message->u.keys_ask);
+		break;
 	case MSG_HEARTBEAT:
 		if (reporter->keep != NULL)
 			pass_heartbeat(reporter, &message->u.heartbeat, *fd);

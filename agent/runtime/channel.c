@@ -28,6 +28,8 @@ static const struct {
 	[MSG_STATUS_ASK] = { sizeof(struct msg_token), NO_FD },
 	[MSG_STOP] = { 0, NO_FD },
 	[MSG_KEYS] = { sizeof(struct msg_keys), NO_FD },
+	[MSG_KEYS_ASK] = { sizeof(struct msg_keys_ask), NO_FD },
+	[MSG_NO_KEYS] = { sizeof(struct msg_no_keys), NO_FD },
 	[MSG_FETCH] = { sizeof(struct msg_fetch), NO_FD },
 	[MSG_GO] = { 0, NO_FD },
 	[MSG_DOMAINS] = { sizeof(struct msg_domains), WITH_FD },
@@ -139,6 +141,8 @@ check_texts(uint32_t type, const void *data)
 	static const struct text keys[] = {
 		TEXT(u.keys.id), TEXT(u.keys.secret), TEXT(u.keys.token), TEXT(u.keys.role),
 	};
+	static const struct text one_keys_ask[] = { TEXT(u.keys_ask.refused) };
+	static const struct text one_no_keys[] = { TEXT(u.no_keys.reason) };
 	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
 	static const struct text one_applied[] = { TEXT(u.applied.reason) };
 	static const struct text planned[] = { TEXT(u.planned.reason), TEXT(u.planned.plan.reason) };
@@ -155,6 +159,10 @@ check_texts(uint32_t type, const void *data)
 		return ENDS(facts);
 	case MSG_KEYS:
 		return ENDS(keys);
+	case MSG_KEYS_ASK:
+		return ENDS(one_keys_ask);
+	case MSG_NO_KEYS:
+		return ENDS(one_no_keys);
 	case MSG_FETCH:
 		return ENDS(fetch);
 	case MSG_FETCHED:
@@ -185,6 +193,17 @@ check_texts(uint32_t type, const void *data)
 #undef ENDS
 }
 
+/* Only keys that somebody wrote down have no end. */
+static const char *
+check_keys(const struct msg_keys *keys)
+{
+	if (keys->origin < KEYS_ENVIRONMENT || keys->origin > KEYS_INSTANCE)
+		return "keys from nowhere";
+	if (keys->expires_ms < 0 || (keys->expires_ms == 0) != (keys->origin < KEYS_CONTAINER))
+		return "keys without an end, or with one that they cannot have";
+	return NULL;
+}
+
 static const char *
 check_numbers(const struct message *message)
 {
@@ -210,12 +229,7 @@ check_numbers(const struct message *message)
 			return "size out of bounds";
 		break;
 	case MSG_KEYS:
-		if (message->u.keys.origin != KEYS_CONTAINER &&
-		    message->u.keys.origin != KEYS_INSTANCE)
-			return "keys from nowhere";
-		if (message->u.keys.expires_ms <= 0)
-			return "keys without an end";
-		break;
+		return check_keys(&message->u.keys);
 	case MSG_PLANNED:
 		if (message->u.planned.plan.nsets > ENFORCE_SETS_MAX)
 			return "number of sets out of bounds";

@@ -34,8 +34,13 @@ enum message_type {
 	MSG_STATUS_ASK,		/* struct msg_token */
 	MSG_STOP,		/* end cleanly: finish what is accepted, exit 0 */
 
-	/* feed and reporter to parent, who keeps them and hands them to those that may have them */
+	/*
+	 * Keys of AWS.  The reporter alone asks for them and tells the parent, who keeps
+	 * one copy and hands it to the feed that asks and to a new reporter.
+	 */
 	MSG_KEYS,		/* struct msg_keys: secret; wiped wherever it has passed */
+	MSG_KEYS_ASK,		/* struct msg_keys_ask; feed to parent, parent to reporter */
+	MSG_NO_KEYS,		/* struct msg_no_keys; the other answer, on the same way back */
 
 	/* parent to feed, one a source, then GO */
 	MSG_FETCH,		/* struct msg_fetch */
@@ -98,17 +103,29 @@ struct msg_list {
 #define KEYS_ROLE_MAX	65
 
 enum keys_origin {
-	KEYS_CONTAINER = 1,
+	KEYS_ENVIRONMENT = 1,
+	KEYS_FILE,
+	/* handed out for a while: the ones that a new reporter is given */
+	KEYS_CONTAINER,
 	KEYS_INSTANCE,
 };
 
-/* Keys of AWS that were handed out for a while. */
 struct msg_keys {
-	int64_t expires_ms;	/* wall clock */
+	int64_t expires_ms;	/* wall clock; 0: they do not, of environment and file alone */
 	uint8_t origin;		/* enum keys_origin */
 	char id[KEYS_ID_MAX], secret[KEYS_SECRET_MAX], token[KEYS_TOKEN_MAX];
-	char role[KEYS_ROLE_MAX];	/* of the instance; empty: of a container */
+	char role[KEYS_ROLE_MAX];	/* of the instance; else empty */
 	uint8_t pad[4];
+};
+
+struct msg_keys_ask {
+	char refused[KEYS_ID_MAX];	/* that AWS does not take any more; empty: none */
+};
+
+#define KEYS_REASON_MAX	256	/* as aws/credentials.h has it */
+
+struct msg_no_keys {
+	char reason[KEYS_REASON_MAX];
 };
 
 #define ETAG_MAX	256
@@ -352,6 +369,8 @@ struct message {
 		struct host_facts facts;
 		struct msg_list list;
 		struct msg_keys keys;
+		struct msg_keys_ask keys_ask;
+		struct msg_no_keys no_keys;
 		struct msg_fetch fetch;
 		struct msg_domains domains;
 		struct msg_fetched fetched;

@@ -39,11 +39,10 @@ static const char *const resolver_paths[] = {
 static const char *const enforcer_paths[] = { "/etc", "/run", "/proc/sys" };
 
 /* Files that the environment names; aws/ and OpenSSL read them. */
-static const char *const named_files[] = {
-	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE",
-	"SSL_CERT_FILE",
+static const char *const secret_files[] = {
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 };
-static const char *const named_dirs[] = { "CREDENTIALS_DIRECTORY", "SSL_CERT_DIR" };
+static const char *const certificate_files[] = { "AWS_CA_BUNDLE", "SSL_CERT_FILE" };
 
 /* One of many that are not on every host. */
 static void
@@ -111,19 +110,25 @@ allow_all(struct landlock *landlock, const char *const paths[], size_t n)
 }
 
 static void
-allow_credentials(struct landlock *landlock)
+allow_named_dir(struct landlock *landlock, const char *name)
 {
-	const char *home = getenv("HOME"), *value;
+	const char *value = getenv(name);
+
+	if (value != NULL)
+		allow_if_there(landlock, value, LANDLOCK_READ);
+}
+
+/* Tokens of sinks, keys of AWS: the reporter's alone. */
+static void
+allow_secrets(struct landlock *landlock)
+{
+	const char *home = getenv("HOME");
 	char path[PATH_MAX];
 	size_t i;
 
-	for (i = 0; i < sizeof(named_files) / sizeof(named_files[0]); i++)
-		allow_file(landlock, getenv(named_files[i]), LANDLOCK_READ);
-	for (i = 0; i < sizeof(named_dirs) / sizeof(named_dirs[0]); i++) {
-		value = getenv(named_dirs[i]);
-		if (value != NULL)
-			allow_if_there(landlock, value, LANDLOCK_READ);
-	}
+	for (i = 0; i < sizeof(secret_files) / sizeof(secret_files[0]); i++)
+		allow_file(landlock, getenv(secret_files[i]), LANDLOCK_READ);
+	allow_named_dir(landlock, "CREDENTIALS_DIRECTORY");
 	if (home != NULL && snprintf(path, sizeof(path), "%s/.aws", home) < (int)sizeof(path))
 		allow_if_there(landlock, path, LANDLOCK_READ);
 }
@@ -131,8 +136,12 @@ allow_credentials(struct landlock *landlock)
 static void
 allow_web(struct landlock *landlock, const struct conf *conf)
 {
+	size_t i;
+
 	allow_all(landlock, web_paths, sizeof(web_paths) / sizeof(web_paths[0]));
-	allow_credentials(landlock);
+	for (i = 0; i < sizeof(certificate_files) / sizeof(certificate_files[0]); i++)
+		allow_file(landlock, getenv(certificate_files[i]), LANDLOCK_READ);
+	allow_named_dir(landlock, "SSL_CERT_DIR");
 	allow_file(landlock, conf->agent.ca_file, LANDLOCK_READ);
 }
 
@@ -157,6 +166,7 @@ allow_reporter(struct landlock *landlock, const struct conf *conf)
 	size_t i;
 
 	allow_web(landlock, conf);
+	allow_secrets(landlock);
 	allow_dir(landlock, "/run", LANDLOCK_READ);
 	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
 	allow_dir(landlock, conf->agent.state_dir, LANDLOCK_WRITE);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,7 +24,7 @@ static void
 send_waiting(struct post *post)
 {
 	pthread_mutex_lock(&post->lock);
-	if (post->waiting.type == MSG_KEYS && channel_send(post->channel, &post->waiting, -1) != 0)
+	if (post->waiting.type != 0 && channel_send(post->channel, &post->waiting, -1) != 0)
 		log_error("message not sent type=%u error=\"no way to the parent\"",
 		    post->waiting.type);
 	explicit_bzero(&post->waiting, sizeof(post->waiting));
@@ -75,18 +76,37 @@ post_free(struct post *post)
 	free(post);
 }
 
+static void
+send_soon(struct post *post)
+{
+	const uint64_t one = 1;
+
+	if (pthread_equal(pthread_self(), post->home))
+		send_waiting(post);
+	else if (write(post->fd, &one, sizeof(one)) < 0)
+		log_error("message not sent error=\"%s\"", strerror(errno));
+}
+
 void
 post_keys(const struct msg_keys *keys, void *arg)
 {
-	const uint64_t one = 1;
 	struct post *post = arg;
 
 	pthread_mutex_lock(&post->lock);
 	post->waiting.type = MSG_KEYS;
 	post->waiting.u.keys = *keys;
 	pthread_mutex_unlock(&post->lock);
-	if (pthread_equal(pthread_self(), post->home))
-		send_waiting(post);
-	else if (write(post->fd, &one, sizeof(one)) < 0)
-		log_error("message not sent type=%u error=\"%s\"", MSG_KEYS, strerror(errno));
+	send_soon(post);
+}
+
+void
+post_no_keys(struct post *post, const char *reason)
+{
+	pthread_mutex_lock(&post->lock);
+	explicit_bzero(&post->waiting, sizeof(post->waiting));
+	post->waiting.type = MSG_NO_KEYS;
+	snprintf(post->waiting.u.no_keys.reason, sizeof(post->waiting.u.no_keys.reason), "%s",
+	    reason);
+	pthread_mutex_unlock(&post->lock);
+	send_soon(post);
 }

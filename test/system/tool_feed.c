@@ -5,8 +5,10 @@
  * last one says how the role ended.
  *   -f  ask for host facts (alone if the config has no source)
  *   -H  hash of the image in force, with its validators
- *   -r  another feed for each line on standard input; what one of them was handed
- *       out and found is told to the next, as the parent does
+ *   -r  another feed for each line on standard input; what one of them found is
+ *       told to the next, as the parent does
+ * It plays the reporter, too: keys of AWS are asked for here, and kept.  For them
+ * there are minutes between two feeds.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,15 +20,22 @@
 
 #include <cjson/cJSON.h>
 
+#include "aws/call.h"
 #include "core/domains.h"
 #include "keys.h"
 #include "roles.h"
 #include "runtime/channel.h"
 #include "runtime/conf.h"
+#include "runtime/http.h"
 #include "threatlistd/log.h"
 
+#define BETWEEN_MS	120000	/* longer than any pause between two questions for keys */
+
 static struct loop *loop;
+static int64_t ahead_ms;	/* of the clock */
+static struct channel *channel;
 static struct keys *keys;
+static struct aws *aws;
 static struct host_facts found;
 
 static void
@@ -184,6 +193,35 @@ print_facts(const struct host_facts *facts)
 	print(object);
 }
 
+static int64_t
+now_ms(void *arg)
+{
+	return loop_wall_ms() + ahead_ms;
+}
+
+/* As parent and reporter would, one after the other. */
+static void
+hand_out(const struct msg_keys_ask *ask)
+{
+	struct message answer = { .type = MSG_KEYS };
+	struct msg_keys given;
+	char reason[CREDENTIALS_REASON_MAX];
+	int error = 0;
+
+	if (!keys_are_fresh(keys, ask->refused, loop_wall_ms())) {
+		error = aws_give_keys(aws, ask->refused, &given, reason);
+		if (error == 0)
+			keys_keep(keys, &given, loop_wall_ms());
+	}
+	if (error == 0) {
+		answer.u.keys = *keys_last(keys);
+	} else {
+		answer.type = MSG_NO_KEYS;
+		snprintf(answer.u.no_keys.reason, sizeof(answer.u.no_keys.reason), "%s", reason);
+	}
+	channel_send(channel, &answer, -1);
+}
+
 static void
 on_message(const struct message *message, int *fd, void *arg)
 {
@@ -196,8 +234,8 @@ on_message(const struct message *message, int *fd, void *arg)
 	} else if (message->type == MSG_HOST_FOUND) {
 		found = message->u.facts;
 		print_facts(&found);
-	} else if (message->type == MSG_KEYS) {
-		keys_keep(keys, true, &message->u.keys, loop_wall_ms());
+	} else if (message->type == MSG_KEYS_ASK) {
+		hand_out(&message->u.keys_ask);
 	}
 }
 
@@ -238,7 +276,7 @@ read_hash(const char *hex, uint8_t hash[static LIST_HASH_LEN])
 }
 
 static int
-send_conf(struct channel *channel, const struct conf *conf)
+send_conf(const struct conf *conf)
 {
 	struct message message = { .type = MSG_CONF };
 	char *text = NULL;
@@ -257,7 +295,7 @@ send_conf(struct channel *channel, const struct conf *conf)
 }
 
 static void
-ask(struct channel *channel, const struct conf *conf, const struct msg_fetch *about)
+ask(const struct conf *conf, const struct msg_fetch *about)
 {
 	struct message message = { .type = MSG_FETCH, .u.fetch = *about };
 	size_t i;
@@ -277,17 +315,11 @@ ask(struct channel *channel, const struct conf *conf, const struct msg_fetch *ab
 
 /* What earlier feeds found out. */
 static void
-hand_on(struct channel *channel)
+hand_on(void)
 {
-	const struct msg_keys *kept = keys_for(keys, true);
 	struct message message = { .type = MSG_FACTS };
 
 	message.u.facts = found;
-	channel_send(channel, &message, -1);
-	if (kept == NULL)
-		return;
-	message.type = MSG_KEYS;
-	message.u.keys = *kept;
 	channel_send(channel, &message, -1);
 }
 
@@ -307,7 +339,6 @@ print_end(pid_t pid)
 static bool
 run(const struct conf *conf, const struct msg_fetch *about)
 {
-	struct channel *channel;
 	int fd = -1;
 	pid_t pid = start_feed(&fd);
 
@@ -318,9 +349,9 @@ run(const struct conf *conf, const struct msg_fetch *about)
 	loop = loop_new();
 	channel = channel_new(loop, fd, on_message, on_closed, NULL);
 	fprintf(stderr, "pid %d\n", (int)pid);
-	send_conf(channel, conf);
-	hand_on(channel);
-	ask(channel, conf, about);
+	send_conf(conf);
+	hand_on();
+	ask(conf, about);
 	loop_run(loop);
 	channel_free(channel);
 	loop_free(loop);
@@ -332,6 +363,9 @@ int
 main(int argc, char **argv)
 {
 	struct msg_fetch about = { .introduce = 1 };
+	const struct aws_wishes wishes = { .region = NULL };
+	struct aws_transport own;
+	struct http *http;
 	struct conf_error err;
 	struct conf *conf;
 	bool again = false, good;
@@ -358,13 +392,24 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", optind + 1 == argc ? err.text : "usage: tool_feed CONF");
 		return 2;
 	}
+	log_init("reporter", LOG_STYLE_JOURNAL);
+	http = http_new();
 	keys = keys_new();
-	if (keys == NULL)
+	if (http == NULL || keys == NULL)
+		return 1;
+	own = aws_transport_real(http);
+	own.now_ms = now_ms;
+	aws = aws_new(&own, &wishes, "/sys");
+	if (aws == NULL)
 		return 1;
 	good = run(conf, &about);
 	about.introduce = about.ask_facts = 0;
-	while (good && again && fgets(line, sizeof(line), stdin) != NULL)
+	while (good && again && fgets(line, sizeof(line), stdin) != NULL) {
+		ahead_ms += BETWEEN_MS;
 		good = run(conf, &about);
+	}
+	aws_free(aws);
+	http_free(http);
 	keys_free(keys);
 	conf_free(conf);
 	return good ? 0 : 1;

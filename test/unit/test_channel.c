@@ -174,7 +174,16 @@ breaches_end_it(void **state)
 	    sizeof(message.u.keys), false));
 	message.u.keys.expires_ms = 0;
 	assert_string_equal(message_check(&message, offsetof(struct message, u) +
-	    sizeof(message.u.keys), false), "keys without an end");
+	    sizeof(message.u.keys), false),
+	    "keys without an end, or with one that they cannot have");
+	message.u.keys.origin = KEYS_FILE;
+	assert_null(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false));
+	message.u.keys.expires_ms = 1;
+	assert_string_equal(message_check(&message, offsetof(struct message, u) +
+	    sizeof(message.u.keys), false),
+	    "keys without an end, or with one that they cannot have");
+	message.u.keys.expires_ms = 0;
 	memset(message.u.keys.token, 'x', sizeof(message.u.keys.token));
 	assert_string_equal(message_check(&message, offsetof(struct message, u) +
 	    sizeof(message.u.keys), false), "text without end");
@@ -212,6 +221,10 @@ keys_are_posted(void **state)
 	right.want = 2;
 	loop_run(loop);
 	assert_int_equal(right.tokens[1], 3);
+	post_no_keys(post, "why");
+	right.want = 3;
+	loop_run(loop);
+	assert_memory_equal(&right.tokens[2], "why", 4);	/* in a token's place */
 	post_free(post);
 	channel_free(left.channel);
 	channel_free(right.channel);

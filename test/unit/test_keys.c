@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which role is handed whose keys. */
+/* The one copy of the keys of AWS. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,37 +26,51 @@ keys_named(const char *id, int64_t expires_ms)
 }
 
 static void
-feed_gets_the_newer_ones(void **state)
+there_is_one_copy(void **state)
 {
 	struct keys *keys = keys_new();
-	struct msg_keys one = keys_named("feed-1", NOW_MS + HOUR_MS);
-	struct msg_keys two = keys_named("reporter-1", NOW_MS + 2 * HOUR_MS);
-	struct msg_keys three = keys_named("feed-2", NOW_MS + 3 * HOUR_MS);
+	struct msg_keys one = keys_named("one", NOW_MS + 3 * HOUR_MS);
+	struct msg_keys two = keys_named("two", NOW_MS + 2 * HOUR_MS);
 
 	assert_non_null(keys);
-	assert_null(keys_for(keys, true));
-	assert_null(keys_for(keys, false));
-	assert_true(keys_keep(keys, true, &one, NOW_MS));
-	assert_string_equal(keys_for(keys, true)->id, "feed-1");
-	assert_true(keys_keep(keys, false, &two, NOW_MS));
-	assert_string_equal(keys_for(keys, true)->id, "reporter-1");
-	assert_true(keys_keep(keys, true, &three, NOW_MS));
-	assert_string_equal(keys_for(keys, true)->id, "feed-2");
+	assert_null(keys_last(keys));
+	assert_true(keys_keep(keys, &one, NOW_MS));
+	assert_string_equal(keys_last(keys)->id, "one");
+	/* the later ones, not those that last longer */
+	assert_true(keys_keep(keys, &two, NOW_MS));
+	assert_string_equal(keys_last(keys)->id, "two");
 	keys_free(keys);
 }
 
-/* A feed that was taken over must not choose the account that findings go to. */
 static void
-reporter_never_gets_a_feeds(void **state)
+they_are_fresh_until_they_are_due(void **state)
 {
 	struct keys *keys = keys_new();
-	struct msg_keys forged = keys_named("forged", NOW_MS + 3 * HOUR_MS);
-	struct msg_keys own = keys_named("own", NOW_MS + HOUR_MS);
+	struct msg_keys given = keys_named("a", NOW_MS + HOUR_MS);
+	int64_t due_ms = NOW_MS + HOUR_MS - KEYS_RENEW_MS;
 
-	assert_true(keys_keep(keys, true, &forged, NOW_MS));
-	assert_null(keys_for(keys, false));
-	assert_true(keys_keep(keys, false, &own, NOW_MS));
-	assert_string_equal(keys_for(keys, false)->id, "own");
+	assert_false(keys_are_fresh(keys, "", NOW_MS));
+	assert_true(keys_keep(keys, &given, NOW_MS));
+	assert_true(keys_are_fresh(keys, "", NOW_MS));
+	assert_true(keys_are_fresh(keys, "b", due_ms - 1));
+	assert_false(keys_are_fresh(keys, "", due_ms));
+	assert_false(keys_are_fresh(keys, "a", NOW_MS));
+	/* the clock was set back */
+	assert_false(keys_are_fresh(keys, "", NOW_MS - 1));
+	keys_free(keys);
+}
+
+/* Somebody may write other ones into a file. */
+static void
+they_are_fresh_for_a_while_without_an_end(void **state)
+{
+	struct keys *keys = keys_new();
+	struct msg_keys given = keys_named("a", 0);
+
+	given.origin = KEYS_FILE;
+	assert_true(keys_keep(keys, &given, NOW_MS));
+	assert_true(keys_are_fresh(keys, "", NOW_MS + KEYS_RENEW_MS - 1));
+	assert_false(keys_are_fresh(keys, "", NOW_MS + KEYS_RENEW_MS));
 	keys_free(keys);
 }
 
@@ -66,14 +80,15 @@ keys_that_last_too_long_are_none(void **state)
 	struct keys *keys = keys_new();
 	struct msg_keys given = keys_named("long", NOW_MS + KEYS_LIFE_MAX_MS + 1);
 
-	assert_false(keys_keep(keys, true, &given, NOW_MS));
-	assert_null(keys_for(keys, true));
+	assert_false(keys_keep(keys, &given, NOW_MS));
+	assert_null(keys_last(keys));
 	given.expires_ms--;
-	assert_true(keys_keep(keys, true, &given, NOW_MS));
+	assert_true(keys_keep(keys, &given, NOW_MS));
 	/* past their end they are still the last ones */
 	given.expires_ms = NOW_MS - 1;
-	assert_true(keys_keep(keys, true, &given, NOW_MS));
-	assert_non_null(keys_for(keys, true));
+	assert_true(keys_keep(keys, &given, NOW_MS));
+	assert_non_null(keys_last(keys));
+	assert_false(keys_are_fresh(keys, "", NOW_MS));
 	keys_free(keys);
 }
 
@@ -88,8 +103,8 @@ they_are_in_locked_memory_that_is_not_dumped(void **state)
 	bool here = false, locked = false, undumped = false;
 	char line[512];
 
-	assert_true(keys_keep(keys, false, &given, NOW_MS));
-	at = (unsigned long)keys_for(keys, false);
+	assert_true(keys_keep(keys, &given, NOW_MS));
+	at = (unsigned long)keys_last(keys);
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps) != NULL) {
 		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
@@ -110,8 +125,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(feed_gets_the_newer_ones),
-		cmocka_unit_test(reporter_never_gets_a_feeds),
+		cmocka_unit_test(there_is_one_copy),
+		cmocka_unit_test(they_are_fresh_until_they_are_due),
+		cmocka_unit_test(they_are_fresh_for_a_while_without_an_end),
 		cmocka_unit_test(keys_that_last_too_long_are_none),
 		cmocka_unit_test(they_are_in_locked_memory_that_is_not_dumped),
 	};
