@@ -45,6 +45,7 @@ struct agent {
 	bool said_environment;		/* of AWS, in the log */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
 	struct loop_timer *isolate_timer;	/* the same of isolation */
+	char bypass[ENFORCE_WAYS][ENFORCE_WAY_MAX];	/* as told last, "": none */
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];
 	struct role *roles[ROLE_END];
@@ -99,6 +100,12 @@ int agent_keep_state(const struct agent *agent);
 void agent_note_panic(struct agent *agent, bool panic);
 /* Somebody else ended in the kernel what waits for a confirmation. */
 void agent_note_disarmed(struct agent *agent, const struct event *from);
+
+/* bypass.c: what takes packets past the rules. */
+/* The enforcer found a way, or that it is there no more. */
+void agent_note_bypass(struct agent *agent, const struct event *from);
+/* way of enum enforce_way; "": none known. */
+const char *agent_bypass(const struct agent *agent, unsigned int way);
 
 /* isolation.c: all is cut off but what the host is run by. */
 /* As mode_begin. */

@@ -116,6 +116,10 @@ pass_event(struct agent *agent, const struct event *from)
 		agent_note_disarmed(agent, &event);
 		return;
 	}
+	if (event.name == EVENT_BYPASS || event.name == EVENT_BYPASS_OVER) {
+		agent_note_bypass(agent, &event);
+		return;
+	}
 	if (event.name == EVENT_ISOLATE) {
 		agent_note_released(agent, &event);
 		return;

@@ -301,6 +301,7 @@ static void
 add_warnings(const struct agent *agent, const struct role_answers *answers, cJSON *warnings)
 {
 	struct endpoints_view endpoints;
+	unsigned int way;
 
 	endpoints_view(agent->endpoints, &endpoints);
 	if (agent->state.panic)
@@ -323,6 +324,10 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 	if (answers->applied.error != 0)
 		warn(warnings, "list %llu is not enforced: %s",
 		    (unsigned long long)answers->applied.generation, answers->applied.reason);
+	for (way = 0; way < ENFORCE_WAYS; way++) {
+		if (agent_bypass(agent, way)[0] != '\0')
+			warn(warnings, "packets pass beside the rules: %s", agent_bypass(agent, way));
+	}
 	if (answers->enforcer.warning[0] != '\0')
 		warn(warnings, "enforcer: %s", answers->enforcer.warning);
 	if (answers->enforcer.seen_overflow > 0)

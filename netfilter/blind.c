@@ -14,13 +14,6 @@
 #include "blind.h"
 #include "route.h"
 
-#define NAMED_MAX	3u	/* of each way; there can be thousands of links */
-
-struct finding {
-	char xdp[IF_NAMESIZE * NAMED_MAX + 16], flowtables[160];
-	unsigned int nxdp, nflowtables;
-};
-
 static const char *
 text_of(const struct nlattr *attr)
 {
@@ -51,10 +44,10 @@ has_program(const struct nlattr *xdp)
 	return false;
 }
 
-static int
-take_link(const struct nlmsghdr *nlh, void *arg)
+int
+blind_take_link(const struct nlmsghdr *nlh, void *arg)
 {
-	struct finding *finding = arg;
+	struct blind_ways *ways = arg;
 	const struct nlattr *attr;
 	const char *name = "?";
 	bool xdp = false;
@@ -65,25 +58,25 @@ take_link(const struct nlmsghdr *nlh, void *arg)
 		else if (mnl_attr_get_type(attr) == IFLA_XDP)
 			xdp = has_program(attr);
 	}
-	if (xdp && finding->nxdp++ < NAMED_MAX)
-		append(finding->xdp, sizeof(finding->xdp), "%s%s",
-		    finding->xdp[0] != '\0' ? ", " : "", name);
+	if (xdp && ways->nxdp++ < BLIND_NAMED_MAX)
+		append(ways->xdp, sizeof(ways->xdp), "%s%s",
+		    ways->xdp[0] != '\0' ? ", " : "", name);
 	return 0;
 }
 
 static void
 forget_links(void *arg)
 {
-	struct finding *finding = arg;
+	struct blind_ways *ways = arg;
 
-	finding->nxdp = 0;
-	finding->xdp[0] = '\0';
+	ways->nxdp = 0;
+	ways->xdp[0] = '\0';
 }
 
-static void
-take_flowtable(const struct nlmsghdr *nlh, void *arg)
+void
+blind_take_flowtable(const struct nlmsghdr *nlh, void *arg)
 {
-	struct finding *finding = arg;
+	struct blind_ways *ways = arg;
 	const char *table = "?", *name = "?";
 	const struct nlattr *attr;
 
@@ -93,29 +86,29 @@ take_flowtable(const struct nlmsghdr *nlh, void *arg)
 		else if (mnl_attr_get_type(attr) == NFTA_FLOWTABLE_NAME)
 			name = text_of(attr);
 	}
-	if (finding->nflowtables++ < NAMED_MAX)
-		append(finding->flowtables, sizeof(finding->flowtables), "%s%.32s in table %.32s",
-		    finding->flowtables[0] != '\0' ? ", " : "", name, table);
+	if (ways->nflowtables++ < BLIND_NAMED_MAX)
+		append(ways->flowtables, sizeof(ways->flowtables), "%s%.32s in table %.32s",
+		    ways->flowtables[0] != '\0' ? ", " : "", name, table);
 }
 
-static void
-forget_flowtables(void *arg)
+void
+blind_forget_flowtables(void *arg)
 {
-	struct finding *finding = arg;
+	struct blind_ways *ways = arg;
 
-	finding->nflowtables = 0;
-	finding->flowtables[0] = '\0';
+	ways->nflowtables = 0;
+	ways->flowtables[0] = '\0';
 }
 
 static int
-ask_flowtables(struct kernel *kernel, struct finding *finding)
+ask_flowtables(struct kernel *kernel, struct blind_ways *ways)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
 	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP);
 
 	/* of tables of all families */
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(nlh))->nfgen_family = NFPROTO_UNSPEC;
-	return kernel_ask(kernel, nlh, take_flowtable, forget_flowtables, finding);
+	return kernel_ask(kernel, nlh, blind_take_flowtable, blind_forget_flowtables, ways);
 }
 
 static bool
@@ -131,57 +124,88 @@ is_child(const char *kind)
 	return false;
 }
 
-void
-blind_link_left(struct blind *blind, const struct nlmsghdr *nlh)
+/* The name of a link, and its kind where it is one that can be given away; else "". */
+static void
+read_link(const struct nlmsghdr *nlh, const char **name, const char **kind, bool *elsewhere)
 {
 	const struct nlattr *attr, *info;
-	const char *name = "?", *kind = "";
-	bool elsewhere = false;
 
+	*name = *kind = "";
+	*elsewhere = false;
 	attr_for_each(attr, nlh, sizeof(struct ifinfomsg)) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:
-			name = text_of(attr);
+			*name = text_of(attr);
 			break;
 		case IFLA_NEW_NETNSID:
 		case IFLA_NEW_IFINDEX:
-			elsewhere = true;
+			*elsewhere = true;
 			break;
 		case IFLA_LINKINFO:
 			attr_for_each_nested(info, attr) {
 				if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
-					kind = text_of(info);
+					*kind = text_of(info);
 			}
 			break;
 		default:
 			break;
 		}
 	}
-	if (!elsewhere || !is_child(kind))
+	if (!is_child(*kind))
+		*kind = "";
+}
+
+void
+blind_link_left(struct blind *blind, const struct nlmsghdr *nlh)
+{
+	const char *name, *kind;
+	bool elsewhere;
+
+	read_link(nlh, &name, &kind, &elsewhere);
+	if (!elsewhere || kind[0] == '\0')
 		return;
 	snprintf(blind->given, sizeof(blind->given), "%s", name);
 	snprintf(blind->kind, sizeof(blind->kind), "%s", kind);
 }
 
-int
-blind_look(const struct blind *blind, struct kernel *kernel, char *text, size_t size)
+void
+blind_link_came(struct blind *blind, const struct nlmsghdr *nlh)
 {
-	struct finding finding = { .xdp = "" };
+	const char *name, *kind;
+	bool elsewhere;
+
+	read_link(nlh, &name, &kind, &elsewhere);
+	if (kind[0] != '\0' && strcmp(kind, blind->kind) == 0 && strcmp(name, blind->given) == 0)
+		memset(blind, 0, sizeof(*blind));
+}
+
+void
+blind_tell(const struct blind *blind, const struct blind_ways *ways, struct enforce_blind *found)
+{
+	memset(found, 0, sizeof(*found));
+	if (ways->nflowtables > 0)
+		append(found->ways[ENFORCE_WAY_FLOWTABLE], ENFORCE_WAY_MAX,
+		    "flowtable %s takes established forwarded flows past the rules",
+		    ways->flowtables);
+	if (ways->nxdp > 0)
+		append(found->ways[ENFORCE_WAY_XDP], ENFORCE_WAY_MAX,
+		    "an XDP program on %s sees packets before the rules do", ways->xdp);
+	if (blind->given[0] != '\0')
+		append(found->ways[ENFORCE_WAY_CHILD], ENFORCE_WAY_MAX, "%s %s was given to another "
+		    "network namespace, its packets do not come by here", blind->kind,
+		    blind->given);
+}
+
+int
+blind_look(const struct blind *blind, struct kernel *kernel, struct enforce_blind *found)
+{
+	struct blind_ways ways = { .xdp = "" };
 	int error;
 
-	text[0] = '\0';
-	error = ask_flowtables(kernel, &finding);
+	error = ask_flowtables(kernel, &ways);
 	if (error == 0)
-		error = route_dump(RTM_GETLINK, sizeof(struct ifinfomsg), take_link, forget_links,
-		    &finding);
-	if (finding.nflowtables > 0)
-		append(text, size, "flowtable %s takes established forwarded flows past the rules",
-		    finding.flowtables);
-	if (finding.nxdp > 0)
-		append(text, size, "%san XDP program on %s sees packets before the rules do",
-		    text[0] != '\0' ? "; " : "", finding.xdp);
-	if (blind->given[0] != '\0')
-		append(text, size, "%s%s %s was given to another network namespace, its packets do "
-		    "not come by here", text[0] != '\0' ? "; " : "", blind->kind, blind->given);
+		error = route_dump(RTM_GETLINK, sizeof(struct ifinfomsg), blind_take_link,
+		    forget_links, &ways);
+	blind_tell(blind, &ways, found);
 	return error;
 }

@@ -415,10 +415,9 @@ enforce_purge(struct enforce *enforce, struct enforce_error *err)
 }
 
 int
-enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
-    struct enforce_error *err)
+enforce_blind(struct enforce *enforce, struct enforce_blind *blind, struct enforce_error *err)
 {
-	int error = blind_look(watch_blind(enforce), enforce->kernel, text, ENFORCE_BLIND_MAX);
+	int error = blind_look(watch_blind(enforce), enforce->kernel, blind);
 
 	return error == 0 ? 0 : enforce_fail(err, error, "asking for links and flowtables", NULL);
 }

@@ -416,8 +416,10 @@ take_nft(struct enforce *enforce, const struct nlmsghdr *nlh)
 		take_generation(enforce->watch, nlh);
 		return;
 	}
-	if (type == NFT_MSG_NEWFLOWTABLE || type == NFT_MSG_DELFLOWTABLE)
+	if (type == NFT_MSG_NEWFLOWTABLE || type == NFT_MSG_DELFLOWTABLE) {
 		note(enforce->watch, ENFORCE_CHANGE_BLIND);
+		enforce->watch->portid = nlh->nlmsg_pid;
+	}
 	if (!enforce->table || nfg->nfgen_family != NFPROTO_INET ||
 	    strcmp(text_of(nlh, ATTR_TABLE), ENFORCE_TABLE) != 0)
 		return;
@@ -465,6 +467,7 @@ take_route(struct enforce *enforce, const struct nlmsghdr *nlh)
 		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 		break;
 	case RTM_NEWLINK:
+		blind_link_came(&enforce->watch->blind, nlh);
 		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 		break;
 	case RTM_NEWROUTE:

@@ -18,6 +18,8 @@ static const struct {
 	[EVENT_PANIC] = { "panic", "Policy:EC2/EnforcementChanged.Custom", 5 },
 	[EVENT_RESUME] = { "resume", "Policy:EC2/EnforcementChanged.Custom", 5 },
 	[EVENT_REPORTS_LOST] = { "reports-lost", "Policy:EC2/ReportsLost.Custom", 5 },
+	[EVENT_BYPASS] = { "bypass", "DefenseEvasion:EC2/EnforcementBypassed.Custom", 8 },
+	[EVENT_BYPASS_OVER] = { "bypass-over", "DefenseEvasion:EC2/EnforcementBypassed.Custom", 5 },
 	[EVENT_ISOLATE] = { "isolate", "Policy:EC2/EnforcementChanged.Custom", 5 },
 };
 

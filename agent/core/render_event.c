@@ -45,6 +45,13 @@ write_title(const struct event *event, const struct host_facts *facts,
 	case EVENT_ISOLATE:
 		snprintf(title, TITLE_MAX, "The isolation of %s was changed.", host);
 		break;
+	case EVENT_BYPASS:
+		snprintf(title, TITLE_MAX, "Packets pass beside the drop rules on %s.", host);
+		break;
+	case EVENT_BYPASS_OVER:
+		snprintf(title, TITLE_MAX, "Nothing passes beside the drop rules on %s any more.",
+		    host);
+		break;
 	case EVENT_REPORTS_LOST:
 	case EVENT_NAME_END:
 		snprintf(title, TITLE_MAX, "Reports about %s were lost.", host);

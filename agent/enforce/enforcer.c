@@ -124,7 +124,6 @@ tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 	warn(status, enforcer->guard.trouble);
 	warn(status, enforcer->guard.protect_trouble);
 	warn_of_log(enforcer, status);
-	warn(status, enforcer->guard.blind_text);
 	warn(status, enforcer->guard.isolate_trouble);
 	warn_of_counts(enforcer, status);
 	enforcer_send(enforcer, &message);

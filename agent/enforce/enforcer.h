@@ -30,7 +30,9 @@ struct guard {
 	int64_t damaged_ms, restored_ms;	/* loop_now_ms */
 	char trouble[200];	/* empty: none */
 	char protect_trouble[200];
-	char blind_text[ENFORCE_BLIND_MAX];	/* ways round the hooks, "": none known */
+	struct enforce_blind found;	/* ways round the hooks at the last look, */
+	bool looked;			/* if there was one */
+	struct enforce_change_info blinding;	/* who made the change that is looked at next */
 	char isolate_trouble[200];
 };
 

@@ -165,6 +165,8 @@ on_event(int fd, uint32_t events, void *arg)
 	if ((info.changes & ENFORCE_CHANGE_ADDRESSES) != 0 &&
 	    !loop_timer_running(enforcer->guard.protect))
 		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
+	if ((info.changes & ENFORCE_CHANGE_BLIND) != 0 && info.pid != 0)
+		enforcer->guard.blinding = info;
 	if ((info.changes & ENFORCE_CHANGE_BLIND) != 0 &&
 	    !loop_timer_running(enforcer->guard.blind))
 		loop_timer_start(enforcer->loop, enforcer->guard.blind, BLIND_SETTLE_MS);
@@ -204,26 +206,46 @@ guard_resolvers(struct enforcer *enforcer)
 		loop_timer_start(enforcer->loop, enforcer->guard.protect, SETTLE_MS);
 }
 
-/* Ways round the hooks are somebody's choice: they are told, once each, and stay in status. */
+static void
+tell_way(struct enforcer *enforcer, unsigned int way, const char *text)
+{
+	const struct enforce_change_info *info = &enforcer->guard.blinding;
+	struct event event = { .name = EVENT_BYPASS, .way = (uint8_t)way, .pid = info->pid };
+
+	if (text[0] == '\0')
+		event.name = EVENT_BYPASS_OVER;
+	snprintf(event.program, sizeof(event.program), "%.31s", info->program);
+	snprintf(event.reason, sizeof(event.reason), "%.250s", text);
+	enforcer_event(enforcer, &event);
+}
+
+/*
+ * Ways round the hooks are somebody's choice: the parent tells each once.  At the
+ * first look it hears of all, since it may know what an enforcer before us found.
+ */
 static void
 look_for_ways_round(void *arg)
 {
 	struct enforcer *enforcer = arg;
 	struct guard *guard = &enforcer->guard;
-	char text[ENFORCE_BLIND_MAX];
+	struct enforce_blind found;
 	struct enforce_error err = { "" };
-	bool told;
+	unsigned int way;
 
-	if (enforce_blind(enforcer->enforce, text, &err) != 0) {
+	if (enforce_blind(enforcer->enforce, &found, &err) != 0) {
 		log_notice("ways round the rules not looked for error=\"%s\"", err.text);
 		return;
 	}
-	told = strcmp(text, guard->blind_text) == 0;
-	snprintf(guard->blind_text, sizeof(guard->blind_text), "%s", text);
-	if (!told && text[0] != '\0')
-		log_warn("packets pass beside the rules reason=\"%s\"", text);
-	else if (!told)
-		log_notice("packets pass beside the rules no more");
+	for (way = 0; way < ENFORCE_WAYS; way++) {
+		/* what was given away before we came cannot be looked for */
+		bool unknown = way == ENFORCE_WAY_CHILD && found.ways[way][0] == '\0';
+
+		if (guard->looked ? strcmp(found.ways[way], guard->found.ways[way]) != 0 : !unknown)
+			tell_way(enforcer, way, found.ways[way]);
+	}
+	guard->found = found;
+	guard->looked = true;
+	memset(&guard->blinding, 0, sizeof(guard->blinding));
 }
 
 int

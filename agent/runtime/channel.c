@@ -242,6 +242,8 @@ check_numbers(const struct message *message)
 	case MSG_EVENT:
 		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)
 			return "unknown event";
+		if (message->u.event.way >= ENFORCE_WAYS)
+			return "unknown way";
 		break;
 	case MSG_ENDPOINT:
 	case MSG_ENDPOINT_DONE:

@@ -261,13 +261,19 @@ struct enforce_change_info {
 int enforce_watch_fd(const struct enforce *enforce);
 int enforce_watch(struct enforce *enforce, struct enforce_change_info *info);
 
-/*
- * Ways round our hooks, as far as netlink tells: flowtables, XDP programs,
- * macvlan and ipvlan children that went to another network namespace.  A
- * sentence for each, joined; "" when none is known.
- */
-#define ENFORCE_BLIND_MAX	200
-int enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
+/* Ways round our hooks, as far as netlink tells. */
+enum enforce_way {
+	ENFORCE_WAY_FLOWTABLE,
+	ENFORCE_WAY_XDP,
+	ENFORCE_WAY_CHILD,	/* of macvlan or ipvlan, that went to another network namespace:
+				   known from the event alone, not from before we came */
+	ENFORCE_WAYS
+};
+#define ENFORCE_WAY_MAX		200
+struct enforce_blind {
+	char ways[ENFORCE_WAYS][ENFORCE_WAY_MAX];	/* a sentence, or "": none known */
+};
+int enforce_blind(struct enforce *enforce, struct enforce_blind *blind,
     struct enforce_error *err);
 
 struct enforce_set_stat {

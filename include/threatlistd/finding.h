@@ -22,6 +22,8 @@ enum event_name {
 	EVENT_RESUME,			/* the same type */
 	EVENT_REPORTS_LOST,		/* Policy:EC2/ReportsLost.Custom, 5 */
 	EVENT_ISOLATE,			/* Policy:EC2/EnforcementChanged.Custom, 5 */
+	EVENT_BYPASS,			/* DefenseEvasion:EC2/EnforcementBypassed.Custom, 8 */
+	EVENT_BYPASS_OVER,		/* the same type, 5 */
 	EVENT_NAME_END
 };
 
@@ -30,7 +32,8 @@ struct event {
 	int64_t time_ms;		/* since 1970, UTC */
 	uint8_t name;			/* enum event_name */
 	uint8_t has_counts;		/* added, removed, entries are known */
-	uint8_t pad[2];			/* zero */
+	uint8_t way;			/* of bypass, bypass-over: enum enforce_way, else 0 */
+	uint8_t pad;			/* zero */
 	uint32_t pid;			/* 0: unknown */
 	char source[LIST_NAME_MAX];	/* empty: none */
 	uint64_t added, removed, entries;	/* addresses ranges: entries of the source */

@@ -140,4 +140,5 @@ def test_severity_and_direction(findings):
         ("Policy:EC2/ThreatListStale.Custom", 5), ("DefenseEvasion:EC2/EnforcementRemoved.Custom", 8),
         ("Policy:EC2/EnforcementChanged.Custom", 5), ("Policy:EC2/EnforcementChanged.Custom", 5),
         ("Policy:EC2/EnforcementChanged.Custom", 5), ("Policy:EC2/ReportsLost.Custom", 5),
-        ("Policy:EC2/EnforcementChanged.Custom", 5)]
+        ("Policy:EC2/EnforcementChanged.Custom", 5), ("DefenseEvasion:EC2/EnforcementBypassed.Custom", 8),
+        ("DefenseEvasion:EC2/EnforcementBypassed.Custom", 5)]

@@ -6,6 +6,8 @@
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -303,6 +305,15 @@ def test_without_nfnetlink_log_it_enforces_and_says_so(lab, agent):
     assert not lab.ping(lab.agent, LISTED, 0.5)
 
 
+def said_in(event):
+    return event["service"]["additionalInfo"]["threatlistd"]["event"]["reason"]
+
+
+def bypasses(agent):
+    names = [f["service"]["additionalInfo"]["threatlistd"].get("event", {}).get("name") for f in agent.findings()]
+    return [name for name in names if name and name.startswith("bypass")]
+
+
 def warned(agent, text):
     return any(text in warning for warning in agent.status()["warnings"])
 
@@ -324,6 +335,21 @@ def test_a_macvlan_child_in_another_namespace_is_told(lab, agent, containers):
     assert until(lambda: lab.ping(name, LISTED, 0.5)), "the bypass that is warned of"
     assert agent.log().count("packets pass beside the rules") == 1
     assert agent.ctl("status", "--check").returncode == 1
+    event = until(lambda: agent.found(event="bypass"), 5)
+    assert event["type"] == "DefenseEvasion:EC2/EnforcementBypassed.Custom" and event["severity"] == 8
+    assert "macvlan mv0" in said_in(event)
+    # an enforcer that starts anew cannot see it: it is neither over nor told again
+    before = agent.roles()["enforcer"]
+    os.kill(before, signal.SIGKILL)
+    assert until(lambda: agent.roles().get("enforcer", before) != before and agent.ready(), 10)
+    assert not until(lambda: not warned(agent, "macvlan mv0") or bypasses(agent) != ["bypass"], 1.5)
+    run("ip", "-n", name, "link", "set", "mv0", "down")
+    run("ip", "-n", name, "link", "set", "mv0", "netns", lab.agent)
+    run("ip", "-n", lab.agent, "link", "set", "mv0", "netns", name)
+    assert not until(lambda: bypasses(agent) != ["bypass"], 1.5), agent.findings()
+    run("ip", "-n", name, "link", "set", "mv0", "netns", lab.agent)
+    assert until(lambda: not agent.status()["warnings"], 5), agent.status()
+    assert until(lambda: bypasses(agent) == ["bypass", "bypass-over"], 5), agent.findings()
 
 
 def test_an_xdp_program_is_told(lab, agent, containers):
@@ -335,8 +361,15 @@ def test_an_xdp_program_is_told(lab, agent, containers):
     assert attached.returncode == 0, attached.stderr
     assert until(lambda: warned(agent, "an XDP program on to-listed"), 5), (agent.status()["warnings"], agent.log())
     assert agent.log().count("packets pass beside the rules") == 1
+    # one cause is one event, also to an enforcer that comes later
+    before = agent.roles()["enforcer"]
+    agent.process.send_signal(signal.SIGHUP)
+    assert until(lambda: agent.roles().get("enforcer", before) != before and agent.ready(), 10)
+    assert not until(lambda: bypasses(agent) != ["bypass"], 1.5), agent.findings()
     run("ip", "-n", lab.agent, "link", "set", "to-listed", "xdpgeneric", "off")
     assert until(lambda: not agent.status()["warnings"], 5), agent.status()
+    assert until(lambda: bypasses(agent) == ["bypass", "bypass-over"], 5), agent.findings()
+    assert "no more: an XDP program on to-listed" in said_in(agent.found(event="bypass-over"))
 
 
 XDP = """
@@ -368,8 +401,11 @@ def test_a_flowtable_is_told(lab, agent):
     if made.returncode != 0:
         pytest.skip(f"this kernel has no flowtables: {made.stderr.strip().splitlines()[0]}")
     assert until(lambda: warned(agent, "flowtable ft in table fast"), 5), agent.status()
+    event = until(lambda: agent.found(event="bypass"), 5)
+    assert event["service"]["additionalInfo"]["threatlistd"]["event"]["program"].startswith("nft")
     lab.nft("delete", "table", "inet", "fast")
     assert until(lambda: not agent.status()["warnings"], 5), agent.status()
+    assert until(lambda: agent.found(event="bypass-over"), 5)
 
 
 def test_what_a_packet_socket_sends_is_past_the_hooks(lab, agent):

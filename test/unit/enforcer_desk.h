@@ -36,7 +36,8 @@ struct desk {
 	struct msg_mode_done done;
 	struct msg_checked checked;
 	struct msg_enforcer_status status;
-	struct event event;
+	struct event event;	/* the last one, but for ways round the hooks: */
+	struct event bypass;
 	struct msg_endpoint endpoint;
 	unsigned int napplied, ndone, nchecked, nstatus, nevents, nendpoints;
 	struct count *counts;	/* the last of each key, in order of first sight */
@@ -95,6 +96,11 @@ hear(const struct message *message, int *fd, void *arg)
 		desk.nstatus++;
 		break;
 	case MSG_EVENT:
+		if (message->u.event.name == EVENT_BYPASS ||
+		    message->u.event.name == EVENT_BYPASS_OVER) {
+			desk.bypass = message->u.event;
+			break;
+		}
 		desk.event = message->u.event;
 		desk.nevents++;
 		break;

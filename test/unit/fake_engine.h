@@ -240,10 +240,11 @@ enforce_check(struct enforce *enforce, const struct addr *addr, struct enforce_c
 }
 
 int
-enforce_blind(struct enforce *enforce, char text[static ENFORCE_BLIND_MAX],
-    struct enforce_error *err)
+enforce_blind(struct enforce *enforce, struct enforce_blind *blind, struct enforce_error *err)
 {
-	snprintf(text, ENFORCE_BLIND_MAX, "%s", fake.blind != NULL ? fake.blind : "");
+	memset(blind, 0, sizeof(*blind));
+	snprintf(blind->ways[ENFORCE_WAY_XDP], ENFORCE_WAY_MAX, "%s",
+	    fake.blind != NULL ? fake.blind : "");
 	return 0;
 }
 
