@@ -4,8 +4,10 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "threatlistd/enforce.h"
 #include "batch.h"
 
 #define BATCH_FIRST_ROOM	(64u << 10)
@@ -80,4 +82,23 @@ batch_end(struct batch *batch, const struct nlmsghdr *nlh)
 {
 	batch->last = batch->used;
 	batch->used += NLMSG_ALIGN(nlh->nlmsg_len);
+}
+
+void
+batch_put_named(struct batch *batch, uint16_t type, const char *name)
+{
+	/* the table is attribute 1 of all, the name attribute 2, but for chains */
+	_Static_assert((int)NFTA_RULE_TABLE == (int)NFTA_SET_TABLE &&
+	    (int)NFTA_RULE_CHAIN == (int)NFTA_SET_NAME, "one layout for rules and sets");
+	_Static_assert((int)NFTA_CHAIN_TABLE == (int)NFTA_SET_TABLE, "and chains");
+	_Static_assert((int)NFTA_SET_ELEM_LIST_TABLE == (int)NFTA_SET_TABLE &&
+	    (int)NFTA_SET_ELEM_LIST_SET == (int)NFTA_SET_NAME, "and elements");
+	struct nlmsghdr *nlh = batch_begin(batch, type, 0, BATCH_OBJECT_MAX);
+
+	if (nlh == NULL)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, type == NFT_MSG_DELCHAIN ? (uint16_t)NFTA_CHAIN_NAME :
+	    (uint16_t)NFTA_SET_NAME, name);
+	batch_end(batch, nlh);
 }

@@ -34,4 +34,7 @@ bool batch_empty(const struct batch *batch);
 struct nlmsghdr *batch_begin(struct batch *batch, uint16_t type, uint16_t flags, size_t payload);
 void batch_end(struct batch *batch, const struct nlmsghdr *nlh);
 
+/* A request about something of our table that has a name, and nothing more in it. */
+void batch_put_named(struct batch *batch, uint16_t type, const char *name);
+
 #endif

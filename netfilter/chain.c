@@ -44,23 +44,11 @@ out:
 void
 chain_flush(struct batch *batch, const char *name)
 {
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELRULE, 0, BATCH_OBJECT_MAX);
-
-	if (nlh == NULL)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
-	batch_end(batch, nlh);
+	batch_put_named(batch, NFT_MSG_DELRULE, name);
 }
 
 void
 chain_delete(struct batch *batch, const char *name)
 {
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELCHAIN, 0, BATCH_OBJECT_MAX);
-
-	if (nlh == NULL)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
-	batch_end(batch, nlh);
+	batch_put_named(batch, NFT_MSG_DELCHAIN, name);
 }

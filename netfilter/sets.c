@@ -342,24 +342,12 @@ fixtures_create(struct batch *batch)
 void
 set_flush(struct batch *batch, const char *name)
 {
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELSETELEM, 0, BATCH_OBJECT_MAX);
-
 	/* no elements named: all of them */
-	if (nlh == NULL)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
-	batch_end(batch, nlh);
+	batch_put_named(batch, NFT_MSG_DELSETELEM, name);
 }
 
 void
 set_delete(struct batch *batch, const char *name)
 {
-	struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_DELSET, 0, BATCH_OBJECT_MAX);
-
-	if (nlh == NULL)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_NAME, name);
-	batch_end(batch, nlh);
+	batch_put_named(batch, NFT_MSG_DELSET, name);
 }
