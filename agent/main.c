@@ -16,6 +16,7 @@
 #include "aws/call.h"
 #include "lock.h"
 #include "roles.h"
+#include "runtime/confine.h"
 #include "runtime/folder.h"
 #include "runtime/hostid.h"
 #include "runtime/notify.h"
@@ -410,6 +411,7 @@ serve(const struct options *options, struct conf *conf)
 	if (sandbox_begin() != 0 ||
 	    sandbox_hold_capabilities(SANDBOX_CAP_NET_ADMIN | SANDBOX_CAP_NET_RAW) != 0)
 		log_warn("privileges not dropped error=\"%s\"", strerror(errno));
+	confine(FILTER_PARENT, conf);
 	rc = run(&agent);
 	if (agent.conf_fd >= 0)
 		close(agent.conf_fd);

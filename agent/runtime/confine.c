@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,58 @@ allow_enforcer(struct landlock *landlock, const struct conf *conf)
 	allow_dir(landlock, conf->agent.state_dir, LANDLOCK_WRITE);
 }
 
+/* Of the program itself, by which it was loaded: called first for that. */
+static int
+find_loader(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const char **path = arg;
+	size_t i;
+
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type == PT_INTERP)
+			*path = (const char *)info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+	}
+	return 1;
+}
+
+/*
+ * It runs the agent's own program, as every role, by its loader, and no other.
+ * An upgrade replaces the loader under a running agent, which is to go on
+ * starting roles: its directory.
+ */
+static void
+allow_parent(struct landlock *landlock, const struct conf *conf)
+{
+	const char *loader = NULL;
+	char real[PATH_MAX];
+
+	allow_dir(landlock, conf->agent.run_dir, LANDLOCK_SOCKETS);
+	/* AddressSanitizer's report of an error is made by llvm-symbolizer */
+	allow_dir(landlock, SANDBOX_SANITIZED ? "/" : "/proc/self/exe", LANDLOCK_EXECUTE);
+	dl_iterate_phdr(find_loader, &loader);
+	if (loader == NULL)
+		return;
+	/* without it no role would start */
+	if (realpath(loader, real) == NULL)
+		snprintf(real, sizeof(real), "/?");
+	go_up(real);
+	allow_dir(landlock, real, LANDLOCK_EXECUTE);
+}
+
+static enum landlock_kind
+kind_of(enum filter_role role)
+{
+	switch (role) {
+	case FILTER_PARENT:
+		return LANDLOCK_STARTER;
+	case FILTER_FEED:
+	case FILTER_REPORTER:
+		return LANDLOCK_ONLINE;
+	default:
+		return LANDLOCK_OFFLINE;
+	}
+}
+
 #ifdef LANDLOCK_OFF
 /* A build that measures coverage writes where its objects are. */
 static void
@@ -203,12 +256,13 @@ confine_files(enum filter_role role, const struct conf *conf)
 {
 	static void (*const allow[FILTER_ROLES])(struct landlock *, const struct conf *) = {
 		[FILTER_FEED] = allow_feed, [FILTER_ENFORCER] = allow_enforcer,
-		[FILTER_REPORTER] = allow_reporter,	/* the sensor opens nothing any more */
+		[FILTER_REPORTER] = allow_reporter, [FILTER_PARENT] = allow_parent,
+		/* the sensor opens nothing any more */
 	};
 	struct landlock *landlock;
 	int error;
 
-	landlock = landlock_new(role == FILTER_FEED || role == FILTER_REPORTER);
+	landlock = landlock_new(kind_of(role));
 	if (landlock == NULL) {
 		log_info("files not confined error=\"Landlock: %s\"", strerror(errno));
 		return;
@@ -216,7 +270,7 @@ confine_files(enum filter_role role, const struct conf *conf)
 	if (allow[role] != NULL)
 		allow[role](landlock, conf);
 	/* AddressSanitizer's report of an error reads the maps and the program */
-	if (SANDBOX_SANITIZED)
+	if (SANDBOX_SANITIZED && role != FILTER_PARENT)
 		landlock_allow(landlock, "/", LANDLOCK_READ);
 	error = landlock_enter(landlock);
 	if (error != 0)
@@ -271,6 +325,9 @@ load_libraries(enum filter_role role)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 
+	/* it may go on loading what it needs, as the roles do that it starts */
+	if (role == FILTER_PARENT)
+		return;
 	/* libcrypto's settings, and the providers that they name */
 	EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL);
 	if (role != FILTER_FEED && role != FILTER_REPORTER)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A role confined: the files it may open (landlock.h) and the calls it may make
- * (filter.h).  Once in a role's life, when it has its config and before it
- * hears of anything from outside; a new config is a new process.
+ * A role, or the parent, confined: the files it may open (landlock.h) and the
+ * calls it may make (filter.h).  Once in a role's life, when it has its config
+ * and before it hears of anything from outside; a new config is a new process.
+ * The parent lives on: its rules hold for whatever config comes.
  */
 #ifndef RUNTIME_CONFINE_H
 #define RUNTIME_CONFINE_H

@@ -26,10 +26,16 @@
 #error "the seccomp lists are for x86_64 and aarch64: add this machine's AUDIT_ARCH and calls"
 #endif
 
+/*
+ * Of the parent a role that it has just started inherits the list, but not the
+ * handler of SIGSYS: there a refused call fails, and the kernel's own log has it.
+ */
 #ifdef FILTER_KILL
 #define REFUSAL		SECCOMP_RET_KILL_PROCESS
+#define PARENT_REFUSAL	SECCOMP_RET_KILL_PROCESS
 #else
 #define REFUSAL		SECCOMP_RET_TRAP
+#define PARENT_REFUSAL	(SECCOMP_RET_ERRNO | EPERM)
 #endif
 
 #define CALLS_MAX	512	/* numbers of calls that are told apart in the log */
@@ -139,7 +145,8 @@ filter_build(struct filter_program *program, enum filter_role role, uint32_t pid
 #endif
 	rules = filter_rules(&n);
 	for (i = 0; i < n; i++) {
-		if ((rules[i].roles & (1u << role)) != 0)
+		/* the parent's is all of theirs, as it has to be, and its own */
+		if ((rules[i].roles & (1u << role)) != 0 || role == FILTER_PARENT)
 			add_rule(program, &rules[i], pid);
 	}
 	end_with(program, refusal);
@@ -175,16 +182,20 @@ int
 filter_enter(enum filter_role role)
 {
 	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
+	uint32_t refusal = role == FILTER_PARENT ? PARENT_REFUSAL : REFUSAL;
+	unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC;
 	static struct filter_program program;
 	struct sock_fprog form;
 
 	action.sa_sigaction = on_refused;
-	if (REFUSAL == SECCOMP_RET_TRAP && sigaction(SIGSYS, &action, NULL) != 0)
+	if (refusal == SECCOMP_RET_TRAP && sigaction(SIGSYS, &action, NULL) != 0)
 		return -errno;
-	filter_build(&program, role, (uint32_t)getpid(), REFUSAL);
+	if (role == FILTER_PARENT)
+		flags |= SECCOMP_FILTER_FLAG_LOG;
+	filter_build(&program, role, (uint32_t)getpid(), refusal);
 	form.len = (unsigned short)program.n;
 	form.filter = program.code;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &form) != 0)
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &form) != 0)
 		return -errno;
 	return 0;
 }

@@ -18,6 +18,7 @@ enum filter_role {
 	FILTER_ENFORCER,
 	FILTER_SENSOR,
 	FILTER_REPORTER,
+	FILTER_PARENT,		/* what it may, all may that it starts, until they confine themselves */
 	FILTER_ROLES
 };
 

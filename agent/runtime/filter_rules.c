@@ -13,6 +13,7 @@
 #include <linux/membarrier.h>
 #include <linux/netlink.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -26,6 +27,7 @@
 #define ENFORCER	(1u << FILTER_ENFORCER)
 #define SENSOR		(1u << FILTER_SENSOR)
 #define REPORTER	(1u << FILTER_REPORTER)
+#define PARENT		(1u << FILTER_PARENT)	/* which may all below, too: filter_build */
 #define ALL		(FEED | ENFORCER | SENSOR | REPORTER)
 #define WEB		(FEED | REPORTER)	/* names, TLS, threads of libcurl */
 #define WRITERS		(ENFORCER | REPORTER)	/* of files in the state directory */
@@ -41,10 +43,14 @@
 
 /* Flags of clone(2) that a thread has, and those that would make more than a thread. */
 #define THREAD_HAS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
-#define THREAD_LACKS	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
-			CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_VFORK)
+#define NAMESPACES	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
+			CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define THREAD_LACKS	(NAMESPACES | CLONE_PTRACE | CLONE_VFORK)
 
 #define KIND		0xf	/* of a socket, without SOCK_CLOEXEC and SOCK_NONBLOCK */
+#define NEGATIVE	0x80000000u	/* of a pid: a group, or all */
+#define DEVICE_CALLS	0xffffff00u	/* of an ioctl: all but which one of its family, sockios.h's 0x89 */
+#define PROT_BRANCHES	0x10		/* PROT_BTI of arm64, asm/mman.h */
 #define WRITING		(O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE)
 
 /* Arguments: mmap's and mprotect's are (addr, length, prot, …), openat's (dir, path, flags, mode). */
@@ -223,7 +229,68 @@ static const struct filter_rule rules[] = {
 	/* its flags are in memory, where a filter cannot see them: clone does as well */
 	{ .call = __NR_clone3, .roles = ALL, .error = ENOSYS },
 
+	/*
+	 * The parent: what starts a role, until that has its config and confines
+	 * itself.  A role's program and libraries are mapped, never writable too.
+	 */
+	{ .call = __NR_clone, .roles = PARENT, .conditions = {
+		NONE_OF(0, NAMESPACES | CLONE_PTRACE) } },
+	CALL(execve, PARENT),		/* of what: Landlock's to say */
+	{ .call = __NR_mmap, .roles = PARENT, .conditions = { NONE_OF(2, PROT_WRITE) } },
+#ifdef __aarch64__
+	/* the loader makes branches of a library's code checked */
+	{ .call = __NR_mprotect, .roles = PARENT, .conditions = {
+		{ .argument = 2, .mask = PROT_EXEC | PROT_WRITE | PROT_BRANCHES,
+		  VALUES(PROT_EXEC | PROT_BRANCHES) } } },
+#endif
+#ifdef __NR_arch_prctl
+	CALL(arch_prctl, PARENT),
+#endif
+	CALL(set_tid_address, PARENT),
+#ifdef __NR_dup2
+	CALL(dup2, PARENT),
+#endif
+	CALL(dup3, PARENT),
+	{ .call = __NR_prctl, .roles = PARENT, .conditions = {
+		ONE_OF(0, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_CAPBSET_DROP,
+		    PR_CAP_AMBIENT) } },
+	{ .call = __NR_prctl, .roles = PARENT, .conditions = {
+		ONE_OF(0, PR_SET_DUMPABLE), ONE_OF(1, 0) } },
+	CALL(capget, PARENT),
+	CALL(capset, PARENT),
+	{ .call = __NR_seccomp, .roles = PARENT, .conditions = {
+		ONE_OF(0, SECCOMP_SET_MODE_FILTER) } },
+	CALL(landlock_create_ruleset, PARENT),
+	CALL(landlock_add_rule, PARENT),
+	CALL(landlock_restrict_self, PARENT),
+
+	/* the parent: what a role opens before: libpcap's handle, keys that are not paged out */
+	{ .call = __NR_socket, .roles = PARENT, .conditions = {
+		ONE_OF(0, AF_PACKET),
+		{ .argument = 1, .mask = KIND, VALUES(SOCK_RAW, SOCK_DGRAM) } } },
+	{ .call = __NR_ioctl, .roles = PARENT, .conditions = {
+		{ .argument = 1, .mask = DEVICE_CALLS, VALUES(SIOCGIFNAME & DEVICE_CALLS) } } },
+	CALL(mlock, PARENT),
+	CALL(munlock, PARENT),
+
+	/* the parent: its roles end, or are ended; a role's abort(3) */
+	CALL(wait4, PARENT),
+	{ .call = __NR_kill, .roles = PARENT, .conditions = { NONE_OF(0, NEGATIVE) } },
+	{ .call = __NR_tgkill, .roles = PARENT, .conditions = { NONE_OF(0, NEGATIVE) } },
+
+	/* the parent: the control socket, its directories */
+	CALL(listen, PARENT),
+	CALL(accept4, PARENT),
+	CALL(umask, PARENT),
+	CALL(mkdirat, PARENT),
+#ifdef __NR_mkdir
+	CALL(mkdir, PARENT),
+#endif
+
 #if SANDBOX_SANITIZED
+	/* AddressSanitizer's runtime as a role begins */
+	CALL(personality, PARENT),
+	CALL(mincore, PARENT),
 	/* AddressSanitizer looks through all memory for leaks at exit, from a process beside */
 	CALL(clone, ALL),
 	CALL(ptrace, ALL),

@@ -26,8 +26,14 @@
 #define FS_WRITE_FILE		(UINT64_C(1) << 1)
 #define FS_READ_FILE		(UINT64_C(1) << 2)
 #define FS_READ_DIR		(UINT64_C(1) << 3)
+#define FS_REMOVE_DIR		(UINT64_C(1) << 4)
 #define FS_REMOVE_FILE		(UINT64_C(1) << 5)
+#define FS_MAKE_CHAR		(UINT64_C(1) << 6)
 #define FS_MAKE_REG		(UINT64_C(1) << 8)
+#define FS_MAKE_SOCK		(UINT64_C(1) << 9)
+#define FS_MAKE_FIFO		(UINT64_C(1) << 10)
+#define FS_MAKE_BLOCK		(UINT64_C(1) << 11)
+#define FS_MAKE_SYM		(UINT64_C(1) << 12)
 #define FS_TRUNCATE		(UINT64_C(1) << 14)
 #define FS_OF_ABI1		((UINT64_C(1) << 13) - 1)
 #define FS_OF_ABI2		((UINT64_C(1) << 14) - 1)	/* and links between directories */
@@ -35,10 +41,13 @@
 #define FS_OF_ABI5		((UINT64_C(1) << 16) - 1)	/* and ioctl of devices */
 #define NET_BIND_TCP		(UINT64_C(1) << 0)		/* since ABI 4 */
 #define NET_CONNECT_TCP		(UINT64_C(1) << 1)
-#define SCOPES			UINT64_C(3)			/* abstract sockets, signals: since ABI 6 */
+#define SCOPE_ABSTRACT		(UINT64_C(1) << 0)		/* sockets; since ABI 6 */
+#define SCOPE_SIGNAL		(UINT64_C(1) << 1)
 
 #define FS_OF_A_FILE		(FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE)
 #define FS_READ			(FS_READ_FILE | FS_READ_DIR)
+#define FS_STARTER		(FS_EXECUTE | FS_REMOVE_DIR | FS_MAKE_CHAR | FS_MAKE_SOCK | \
+				 FS_MAKE_FIFO | FS_MAKE_BLOCK | FS_MAKE_SYM)
 #define FS_WRITE		(FS_READ | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE)
 
 struct ruleset_attr {
@@ -63,10 +72,27 @@ landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-struct landlock *
-landlock_new(bool connects)
+/* What is handled is refused where no rule allows it. */
+static struct ruleset_attr
+handled_by(enum landlock_kind kind, int abi)
 {
 	struct ruleset_attr attr = { 0 };
+
+	attr.handled_access_fs = kind == LANDLOCK_STARTER ? FS_STARTER : abi >= 5 ? FS_OF_ABI5 :
+	    abi >= 3 ? FS_OF_ABI3 : abi == 2 ? FS_OF_ABI2 : FS_OF_ABI1;
+	if (abi >= 4)
+		attr.handled_access_net = NET_BIND_TCP |
+		    (kind == LANDLOCK_OFFLINE ? NET_CONNECT_TCP : 0);
+	/* a service manager may listen at an abstract address, and waits for the starter */
+	if (abi >= 6)
+		attr.scoped = SCOPE_SIGNAL | (kind == LANDLOCK_STARTER ? 0 : SCOPE_ABSTRACT);
+	return attr;
+}
+
+struct landlock *
+landlock_new(enum landlock_kind kind)
+{
+	struct ruleset_attr attr;
 	struct landlock *landlock;
 	int abi = landlock_abi();
 	size_t size;
@@ -78,12 +104,8 @@ landlock_new(bool connects)
 	landlock = calloc(1, sizeof(*landlock));
 	if (landlock == NULL)
 		return NULL;
-	attr.handled_access_fs = landlock->handled = abi >= 5 ? FS_OF_ABI5 :
-	    abi >= 3 ? FS_OF_ABI3 : abi == 2 ? FS_OF_ABI2 : FS_OF_ABI1;
-	if (abi >= 4)
-		attr.handled_access_net = NET_BIND_TCP | (connects ? 0 : NET_CONNECT_TCP);
-	if (abi >= 6)
-		attr.scoped = SCOPES;
+	attr = handled_by(kind, abi);
+	landlock->handled = attr.handled_access_fs;
 	/* an older kernel refuses fields that it does not know, even empty ones of a larger size */
 	size = (abi >= 6 ? 3 : abi >= 4 ? 2 : 1) * sizeof(uint64_t);
 	landlock->fd = (int)syscall(CALL_CREATE_RULESET, &attr, size, 0);
@@ -106,6 +128,10 @@ landlock_free(struct landlock *landlock)
 int
 landlock_allow(struct landlock *landlock, const char *path, enum landlock_way way)
 {
+	static const uint64_t accesses[] = {
+		[LANDLOCK_READ] = FS_READ, [LANDLOCK_WRITE] = FS_WRITE,
+		[LANDLOCK_EXECUTE] = FS_EXECUTE, [LANDLOCK_SOCKETS] = FS_MAKE_SOCK,
+	};
 	struct path_beneath_attr attr = { 0 };
 	struct stat st;
 	int error = 0;
@@ -113,7 +139,7 @@ landlock_allow(struct landlock *landlock, const char *path, enum landlock_way wa
 	attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (attr.parent_fd < 0)
 		return -errno;
-	attr.allowed_access = landlock->handled & (way == LANDLOCK_WRITE ? FS_WRITE : FS_READ);
+	attr.allowed_access = landlock->handled & accesses[way];
 	if (fstat(attr.parent_fd, &st) != 0)
 		error = -errno;
 	else if (!S_ISDIR(st.st_mode))

@@ -6,23 +6,31 @@
 #ifndef RUNTIME_LANDLOCK_H
 #define RUNTIME_LANDLOCK_H
 
-#include <stdbool.h>
-
 struct landlock;
 
 enum landlock_way {
 	LANDLOCK_READ,			/* files and directories */
 	LANDLOCK_WRITE,			/* and make, write, rename within, remove files */
+	LANDLOCK_EXECUTE,		/* of LANDLOCK_STARTER: run programs */
+	LANDLOCK_SOCKETS,		/* of LANDLOCK_STARTER: make local sockets */
+};
+
+enum landlock_kind {
+	LANDLOCK_OFFLINE,		/* nothing may be opened, no TCP port bound or connected to */
+	LANDLOCK_ONLINE,		/* the same, but connected to */
+	/*
+	 * Files as ever, since a new config may name any; but no program is run, no
+	 * device, FIFO, socket or symbolic link made, no TCP port bound, and no
+	 * process signalled but one's own.
+	 */
+	LANDLOCK_STARTER,
 };
 
 /* The kernel's version of the interface; 0: it has none, or it is switched off. */
 int landlock_abi(void);
 
-/*
- * An empty set of rules: nothing may be opened, no TCP port bound, and, without
- * connects, none connected to.  NULL with errno.
- */
-struct landlock *landlock_new(bool connects);
+/* A set of rules without an exception yet.  NULL with errno. */
+struct landlock *landlock_new(enum landlock_kind kind);
 void landlock_free(struct landlock *landlock);
 
 /* All beneath this directory, or this file.  0 or -errno (-ENOENT: it is not there). */

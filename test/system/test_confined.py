@@ -2,8 +2,11 @@
 """Each role is held to its own calls and files: what the kernel says of the processes, and what they cannot do."""
 
 import ctypes
+import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -34,14 +37,22 @@ ALLOWED = {
     "enforcer": {"route", "netfilter"},
     "sensor": {"route"},
     "reporter": {"inet", "inet6-udp", "unix", "route"},
+    # it starts them all: what they do before they have their config is on its list
+    "parent": {"inet", "inet6-udp", "unix", "packet", "route", "netfilter", "process", "kill-self", "map-exec", "listen"},
 }
+ONLINE = {"feed", "reporter", "parent"}
 # AddressSanitizer's own needs, which the other builds do not allow
 SANITIZER = {"process", "ptrace", "dumpable"}
-TRIED = 35
+TRIED = 41
+LANDLOCK_SIGNALS = 6            # the ABI that tells whom signals may reach
+
+
+def landlock_abi():
+    return max(ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1), 0)
 
 
 def has_landlock():
-    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
+    return landlock_abi() > 0
 
 
 needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
@@ -82,17 +93,18 @@ def test_roles_of_a_running_agent(lab, agent):
     roles = {**agent.roles(), "feed": feed}
     parent_pid = roles.pop("parent")
     assert roles.keys() == CAPABILITIES.keys()
-    # a role is confined once it has its config, which it may have just now
+    parent = process_status(parent_pid)
+    assert (parent["NoNewPrivs"].strip(), int(parent["CapEff"], 16), parent["Seccomp"].strip()) == ("1", 0, "2")
+    # a role has the parent's list, and its own once it has its config, which it may have just now
+    filters = str(int(parent["Seccomp_filters"]) + 1)
     for role, pid in roles.items():
-        assert labs.until(lambda pid=pid: process_status(pid)["Seccomp"].strip() == "2"), (role, agent.log())
+        assert labs.until(lambda pid=pid: process_status(pid)["Seccomp_filters"].strip() == filters), (role, agent.log())
         status = process_status(pid)
         assert (status["NoNewPrivs"].strip(), int(status["CapEff"], 16), int(status["CapPrm"], 16),
                 int(status["CapInh"], 16), int(status["CapAmb"], 16)) == (
                     "1", CAPABILITIES[role], CAPABILITIES[role], 0, 0), (role, status)
         maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
         assert maps and not [line for line in maps if re.match(r"\S+ .wx", line)], role
-    parent = process_status(parent_pid)
-    assert (parent["NoNewPrivs"].strip(), int(parent["CapEff"], 16)) == ("1", 0)
     assert "not confined" not in agent.log()
     assert "system call refused" not in agent.log()
 
@@ -103,11 +115,12 @@ def test_calls_that_are_not_a_role_s_own(agent, role):
     results = attempts(role, agent)
     assert len(results) == TRIED
     assert results.pop("clone3") == ENOSYS
-    bind = results.pop("bind")
-    if role in ("feed", "reporter"):
-        assert bind == (EACCES if has_landlock() else "allowed")
-    else:
-        assert bind == REFUSED
+    for name in ("bind", "local-socket"):
+        assert results.pop(name) == ((EACCES if has_landlock() else "allowed") if role in ONLINE else REFUSED), name
+    if role == "parent":
+        # it runs its own program, and ends its own roles
+        assert results.pop("execve") == (EACCES if has_landlock() and not labs.SANITIZED else "allowed")
+        assert results.pop("kill") == (EPERM if landlock_abi() >= LANDLOCK_SIGNALS else "allowed")
     if labs.SANITIZED:
         results = {name: result for name, result in results.items() if name not in SANITIZER}
     assert {name for name, result in results.items() if result == "allowed"} == ALLOWED[role]
@@ -156,6 +169,21 @@ def test_what_is_replaced_or_made_later_is_still_within(lab, agent):
     assert labs.until(lambda: (later / "deep/findings.jsonl").exists(), 20), agent.log()
 
 
+def test_a_role_starts_after_the_program_was_replaced(lab, agent):
+    """An upgrade: what is executed is no longer there by its name."""
+    program = agent.dir / "threatlistd"
+    shutil.copy(labs.BUILD / "threatlistd", program)
+    with open(agent.log_path, "a", encoding="utf-8") as log:
+        agent.process = lab.start(lab.agent, program, "-c", agent.config, log=log)
+    assert labs.until(agent.ready), agent.log()
+    fresh = agent.dir / "threatlistd.new"
+    shutil.copy(labs.BUILD / "threatlistd", fresh)
+    fresh.rename(program)
+    before = agent.roles()["sensor"]
+    os.kill(before, signal.SIGKILL)
+    assert labs.until(lambda: agent.roles().get("sensor", before) != before and agent.ready()), agent.log()
+
+
 @needs_seccomp
 @pytest.mark.skipif(KILLS, reason="a refused call ends this build")
 def test_a_refused_call_is_said_once_for_each_number(agent):
@@ -163,5 +191,5 @@ def test_a_refused_call_is_said_once_for_each_number(agent):
                           text=True, timeout=60)
     said = re.findall(r"^.*warning: system call refused call=\d+$", done.stderr, re.M)
     # each attempt is a process of its own; none of these makes two
-    assert len(said) == TRIED - len(ALLOWED["feed"]) - len({"clone3", "bind"}) - (
+    assert len(said) == TRIED - len(ALLOWED["feed"]) - len({"clone3", "bind", "local-socket"}) - (
         len(SANITIZER) if labs.SANITIZED else 0)

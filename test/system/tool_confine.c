@@ -17,7 +17,9 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <linux/netlink.h>
 #include <unistd.h>
@@ -31,7 +33,7 @@
 
 static const char *const roles[FILTER_ROLES] = {
 	[FILTER_FEED] = "feed", [FILTER_ENFORCER] = "enforcer", [FILTER_SENSOR] = "sensor",
-	[FILTER_REPORTER] = "reporter",
+	[FILTER_REPORTER] = "reporter", [FILTER_PARENT] = "parent",
 };
 
 static long
@@ -59,6 +61,13 @@ make_executable(void)
 }
 
 static long
+map_writable_code(void)
+{
+	return mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0) == MAP_FAILED ? -1 : 0;
+}
+
+static long
 bind_port(void)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET };
@@ -70,9 +79,12 @@ bind_port(void)
 static long
 listen_local(void)
 {
+	struct sockaddr_un any = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	return fd < 0 ? -1 : listen(fd, 1);
+	/* by its family alone: the kernel chooses an abstract address, unix(7) */
+	return fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof(any.sun_family)) != 0 ?
+	    -1 : listen(fd, 1);
 }
 
 static long
@@ -91,6 +103,31 @@ limit_parent(void)
 	struct rlimit limit;
 
 	return prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit);
+}
+
+/* Of the kinds that Landlock tells apart. */
+static long
+make_link(void)
+{
+	return symlink("/etc/passwd", "/tmp/threatlistd-tool-link") != 0 ? -1 :
+	    unlink("/tmp/threatlistd-tool-link");
+}
+
+static long
+make_fifo(void)
+{
+	return mkfifo("/tmp/threatlistd-tool-fifo", 0600) != 0 ? -1 :
+	    unlink("/tmp/threatlistd-tool-fifo");
+}
+
+static long
+make_local_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+		.sun_path = "/tmp/threatlistd-tool-socket" };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	return fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof(address));
 }
 
 /* Signals of another kind than kill(2)'s. */
@@ -123,18 +160,24 @@ static const struct attempt {
 	{ "unshare", NULL, SYS_unshare, { CLONE_NEWUSER } },
 	{ "ptrace", NULL, SYS_ptrace, { PTRACE_TRACEME } },
 	{ "kill", NULL, SYS_kill, { 1, 0 } },
+	{ "kill-all", NULL, SYS_kill, { -1, 0 } },
 	{ "kill-self", NULL, SYS_kill, { 0, 0 } },
 	{ "setown", own_parent, 0, { 0 } },
 	{ "prlimit", limit_parent, 0, { 0 } },
 	{ "map-exec", map_executable, 0, { 0 } },
+	{ "map-write-exec", map_writable_code, 0, { 0 } },
 	{ "protect-exec", make_executable, 0, { 0 } },
 	{ "bind", bind_port, 0, { 0 } },
+	{ "link", make_link, 0, { 0 } },
+	{ "fifo", make_fifo, 0, { 0 } },
+	{ "local-socket", make_local_socket, 0, { 0 } },
 	{ "listen", listen_local, 0, { 0 } },
 	{ "bpf", NULL, SYS_bpf, { 0 } },
 	{ "io_uring", NULL, SYS_io_uring_setup, { 1 } },
 	{ "userfaultfd", NULL, SYS_userfaultfd, { 0 } },
 	{ "keyctl", NULL, SYS_keyctl, { 0 } },
 	{ "perf", NULL, SYS_perf_event_open, { 0 } },
+	{ "module", NULL, SYS_init_module, { 0 } },
 	{ "mount", NULL, SYS_mount, { 0 } },
 	{ "setuid", NULL, SYS_setuid, { 0 } },
 	{ "chroot", NULL, SYS_chroot, { 0 } },

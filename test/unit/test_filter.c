@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -87,19 +88,20 @@ ask(int role, long call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 	return judge(&programs[role], &data);
 }
 
-/* Who may: letters of feed, enforcer, sensor, reporter. */
+/* Who may: letters of feed, enforcer, sensor, reporter, parent; what any may, the parent may. */
 static void
 expect(const char *who, long call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
 	static const char letters[FILTER_ROLES] = {
 		[FILTER_FEED] = 'f', [FILTER_ENFORCER] = 'e', [FILTER_SENSOR] = 's',
-		[FILTER_REPORTER] = 'r',
+		[FILTER_REPORTER] = 'r', [FILTER_PARENT] = 'p',
 	};
 	int role;
 
 	for (role = 0; role < FILTER_ROLES; role++) {
 		uint32_t verdict = ask(role, call, a0, a1, a2, a3);
-		uint32_t wanted = strchr(who, letters[role]) != NULL ? SECCOMP_RET_ALLOW : REFUSE;
+		bool may = role == FILTER_PARENT ? who[0] != '\0' : strchr(who, letters[role]) != NULL;
+		uint32_t wanted = may ? SECCOMP_RET_ALLOW : REFUSE;
 
 		if (verdict != wanted)
 			fail_msg("role %c call %ld(%#llx, %#llx, %#llx, %#llx): %#x", letters[role],
@@ -119,12 +121,14 @@ test_sockets(void **state)
 	expect("fesr", SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE, 0);
 	expect("e", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, 0);
 	expect("", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, 0);
-	expect("", SYS_socket, AF_PACKET, SOCK_RAW, 0, 0);
+	expect("p", SYS_socket, AF_PACKET, SOCK_RAW, 0, 0);
+	expect("p", SYS_socket, AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0);
+	expect("", SYS_socket, AF_PACKET, 10 /* SOCK_PACKET */, 0, 0);
 	expect("", SYS_socket, AF_VSOCK, SOCK_STREAM, 0, 0);
 	/* the kernel looks at the lower half alone, and so does the filter */
 	expect("fr", SYS_socket, UINT64_C(0xffffffff00000000) | AF_INET, SOCK_STREAM, 0, 0);
-	expect("", SYS_listen, 3, 1, 0, 0);
-	expect("", SYS_accept4, 3, 0, 0, 0);
+	expect("p", SYS_listen, 3, 1, 0, 0);
+	expect("p", SYS_accept4, 3, 0, 0, 0);
 	expect("fr", SYS_connect, 3, 0, 0, 0);
 }
 
@@ -132,7 +136,8 @@ static void
 test_memory(void **state)
 {
 	expect("fesr", SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-	expect("", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+	expect("p", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+	expect("", SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
 	expect("fesr", SYS_mprotect, 0, 4096, PROT_NONE, 0);
 	expect("", SYS_mprotect, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, 0);
 	expect("", SYS_pkey_mprotect, 0, 4096, PROT_READ, 0);
@@ -144,19 +149,33 @@ test_processes(void **state)
 {
 	if (!SANDBOX_SANITIZED) {
 		expect("fr", SYS_clone, PLAIN_THREAD, 0, 0, 0);
-		expect("", SYS_clone, 17 /* SIGCHLD: fork(2) */, 0, 0, 0);
+		expect("p", SYS_clone, 17 /* SIGCHLD: fork(2) */, 0, 0, 0);
+		expect("", SYS_clone, 17 | CLONE_NEWUSER, 0, 0, 0);
+		expect("", SYS_clone, 17 | CLONE_NEWNET, 0, 0, 0);
 		expect("", SYS_clone, PLAIN_THREAD | CLONE_NEWUSER, 0, 0, 0);
 		expect("", SYS_ptrace, 0, 0, 0, 0);
 		expect("fesr", SYS_tgkill, PID, PID, 6, 0);
-		expect("", SYS_tgkill, FOREIGN, FOREIGN, 6, 0);
+		expect("p", SYS_tgkill, FOREIGN, FOREIGN, 6, 0);
+		expect("", SYS_tgkill, (uint64_t)-1, FOREIGN, 6, 0);
+		expect("p", SYS_prctl, 4 /* PR_SET_DUMPABLE */, 0, 0, 0);
+		expect("", SYS_prctl, 4, 1, 0, 0);
+		expect("p", SYS_prctl, 1 /* PR_SET_PDEATHSIG */, 9, 0, 0);
+		expect("", SYS_prctl, 8 /* PR_SET_KEEPCAPS */, 1, 0, 0);
 	}
-	expect("", SYS_kill, PID, 9, 0, 0);
-	expect("", SYS_execve, 0, 0, 0, 0);
+	expect("p", SYS_kill, PID, 9, 0, 0);
+	expect("", SYS_kill, (uint64_t)-1, 9, 0, 0);
+	expect("", SYS_kill, (uint32_t)-PID, 9, 0, 0);
+	expect("p", SYS_execve, 0, 0, 0, 0);
 	expect("", SYS_execveat, 0, 0, 0, 0);
 	expect("fesr", SYS_prlimit64, 0, 7, 0, 0);
 	expect("", SYS_prlimit64, FOREIGN, 7, 0, 0);
 	expect("", SYS_seccomp, 0, 0, 0, 0);
-	expect("", SYS_capset, 0, 0, 0, 0);
+	expect("p", SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, 0, 0);
+	expect("p", SYS_capset, 0, 0, 0, 0);
+	expect("p", SYS_wait4, 0, 0, 0, 0);
+	expect("", SYS_setuid, 0, 0, 0, 0);
+	expect("", SYS_unshare, CLONE_NEWUSER, 0, 0, 0);
+	expect("", SYS_mount, 0, 0, 0, 0);
 	expect("fesr", SYS_exit_group, 0, 0, 0, 0);
 }
 
@@ -181,8 +200,11 @@ test_files(void **state)
 		expect("er", SYS_openat, here, 0, 0100 /* O_CREAT */, 0600);
 	}
 	expect("er", SYS_unlinkat, here, 0, 0, 0);
-	expect("", SYS_mkdirat, here, 0, 0700, 0);
+	expect("p", SYS_mkdirat, here, 0, 0700, 0);
 	expect("", SYS_symlinkat, 0, here, 0, 0);
+	expect("", SYS_mknodat, here, 0, 0, 0);
+	expect("", SYS_ioctl, 0, 0x5412 /* TIOCSTI */, 0, 0);
+	expect("p", SYS_ioctl, 3, 0x8933 /* SIOCGIFINDEX */, 0, 0);
 	expect("fesr", SYS_fcntl, 3, 2 /* F_SETFD */, 1, 0);
 	expect("", SYS_fcntl, 3, 8 /* F_SETOWN */, PID, 0);
 }
