@@ -41,6 +41,7 @@ struct agent {
 	int conf_fd;			/* normal form of conf with the mode in force: MSG_CONF */
 	struct state state;		/* durable: mode, panic, purge */
 	struct host_facts facts;
+	struct msg_confined confined;	/* the parent itself */
 	bool ready, stopping;
 	bool said_environment;		/* of AWS, in the log */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
@@ -143,6 +144,8 @@ bool role_running(const struct role *role);
 const char *role_name(enum role_kind kind);
 pid_t role_pid(const struct role *role);
 unsigned int role_restarts(const struct role *role);
+/* What holds it; of the feed, what held the last one.  NULL: it has not said yet. */
+const struct msg_confined *role_confined(const struct role *role);
 /* Said in status when it keeps failing; "" otherwise. */
 const char *role_trouble(const struct role *role);
 /* 0, or -EPIPE / -ENOBUFS as channel_send. */

@@ -411,7 +411,7 @@ serve(const struct options *options, struct conf *conf)
 	if (sandbox_begin() != 0 ||
 	    sandbox_hold_capabilities(SANDBOX_CAP_NET_ADMIN | SANDBOX_CAP_NET_RAW) != 0)
 		log_warn("privileges not dropped error=\"%s\"", strerror(errno));
-	confine(FILTER_PARENT, conf);
+	confine(FILTER_PARENT, conf, &agent.confined);
 	rc = run(&agent);
 	if (agent.conf_fd >= 0)
 		close(agent.conf_fd);

@@ -26,6 +26,8 @@ permit_message(enum role_kind kind, uint32_t type)
 	case MSG_SENSOR_STATUS:
 	case MSG_SIGHTING:
 		return kind == ROLE_SENSOR;
+	case MSG_CONFINED:
+		return true;
 	case MSG_EVENT_KEPT:
 	case MSG_ANSWER:
 	case MSG_REPORTER_STATUS:

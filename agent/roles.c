@@ -39,6 +39,8 @@ struct role {
 	bool wanted;			/* start it again when it ends */
 	bool restart_now;		/* it was asked to end in order to start again */
 	char trouble[128];
+	struct msg_confined confined;
+	bool said_confined;
 };
 
 static const char *const names[ROLE_END] = {
@@ -211,6 +213,10 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_SINK_STATUS:
 		status_sink(agent->status, &message->u.sink);
 		break;
+	case MSG_CONFINED:
+		role->confined = message->u.confined;
+		role->said_confined = true;
+		break;
 	default:
 		break;
 	}
@@ -354,6 +360,7 @@ role_start(struct role *role)
 	role->started_ms = loop_now_ms();
 	role->wanted = role->kind != ROLE_FEED;
 	role->restart_now = false;
+	role->said_confined = role->said_confined && role->kind == ROLE_FEED;
 	if (role->kind == ROLE_FEED)
 		loop_timer_start(role->agent->loop, role->limit, FEED_LIMIT_MS);
 	else
@@ -421,6 +428,12 @@ unsigned int
 role_restarts(const struct role *role)
 {
 	return role->restarts;
+}
+
+const struct msg_confined *
+role_confined(const struct role *role)
+{
+	return role->said_confined ? &role->confined : NULL;
 }
 
 const char *

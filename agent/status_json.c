@@ -297,6 +297,36 @@ roles_json(const struct agent *agent, const struct role_answers *answers, cJSON 
 	return array;
 }
 
+/* confined: NULL while it has not said.  A kernel without Landlock is shown, and is no alarm. */
+static void
+add_confined(cJSON *object, const char *name, const struct msg_confined *confined, cJSON *warnings)
+{
+	cJSON *how;
+
+	if (confined == NULL) {
+		cJSON_AddNullToObject(object, name);
+		return;
+	}
+	how = cJSON_AddObjectToObject(object, name);
+	cJSON_AddBoolToObject(how, "seccomp", confined->seccomp);
+	add_number(how, "landlock", confined->landlock);
+	if (!confined->seccomp)
+		warn(warnings, "%s may make any system call: the kernel did not take its list", name);
+}
+
+static cJSON *
+confined_json(const struct agent *agent, cJSON *warnings)
+{
+	cJSON *object = cJSON_CreateObject();
+	int i;
+
+	add_confined(object, "parent", &agent->confined, warnings);
+	for (i = 0; i < ROLE_END; i++)
+		add_confined(object, role_name((enum role_kind)i), role_confined(agent->roles[i]),
+		    warnings);
+	return object;
+}
+
 static void
 add_warnings(const struct agent *agent, const struct role_answers *answers, cJSON *warnings)
 {
@@ -367,6 +397,7 @@ status_json(const struct agent *agent, const struct role_answers *answers)
 	cJSON_AddItemToObject(object, "findings", findings_json(answers));
 	cJSON_AddItemToObject(object, "sinks", sinks_json(agent, answers, warnings));
 	cJSON_AddItemToObject(object, "roles", roles_json(agent, answers, warnings));
+	cJSON_AddItemToObject(object, "confined", confined_json(agent, warnings));
 	add_warnings(agent, answers, warnings);
 	cJSON_AddItemToObject(object, "warnings", warnings);
 	text = cJSON_PrintUnformatted(object);

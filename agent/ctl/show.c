@@ -152,10 +152,26 @@ print_sinks(const cJSON *sinks, bool colour)
 	grid_free(grid);
 }
 
+/* What the kernel holds it by: its list of system calls, its rules for files. */
 static void
-print_roles(const cJSON *roles, bool colour)
+cell_confined(struct grid *grid, const cJSON *confined)
 {
-	static const char *const heads[] = { "ROLE", ">PID", ">RESTARTS", ">MEMORY", NULL };
+	const char *calls = cJSON_IsTrue(object_of(confined, "seccomp")) ? "seccomp" : "no seccomp";
+
+	if (!cJSON_IsObject(confined))
+		grid_cell(grid, NULL);
+	else if (number_of(confined, "landlock") > 0)
+		grid_cellf(grid, "%s, Landlock ABI %.0f", calls, number_of(confined, "landlock"));
+	else
+		grid_cellf(grid, "%s, no Landlock", calls);
+}
+
+static void
+print_roles(const cJSON *roles, const cJSON *confined, bool colour)
+{
+	static const char *const heads[] = {
+		"ROLE", ">PID", ">RESTARTS", ">MEMORY", "CONFINED", NULL,
+	};
 	struct grid *grid = grid_new(heads);
 	const cJSON *role;
 
@@ -172,7 +188,14 @@ print_roles(const cJSON *roles, bool colour)
 			grid_cellf(grid, "%.1f MiB", number_of(role, "pss") / 1048576);
 		else
 			grid_cell(grid, NULL);
+		cell_confined(grid, object_of(confined, text_of(role, "role")));
 	}
+	/* it has a process during a refresh only */
+	grid_cell(grid, "feed");
+	grid_cell(grid, NULL);
+	grid_cell(grid, NULL);
+	grid_cell(grid, NULL);
+	cell_confined(grid, object_of(confined, "feed"));
 	grid_print(grid, stdout, colour);
 	grid_free(grid);
 }
@@ -197,7 +220,7 @@ print_status(const cJSON *status)
 	printf("\n");
 	print_sinks(object_of(status, "sinks"), colour);
 	printf("\n");
-	print_roles(object_of(status, "roles"), colour);
+	print_roles(object_of(status, "roles"), object_of(status, "confined"), colour);
 	cJSON_ArrayForEach(warning, object_of(status, "warnings")) {
 		printf("%s%swarning: %s%s", warning == object_of(status, "warnings")->child ? "\n" : "",
 		    colour ? "\033[33m" : "", warning->valuestring, colour ? "\033[0m\n" : "\n");

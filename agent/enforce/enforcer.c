@@ -195,6 +195,7 @@ give_up(struct enforcer *enforcer, int error, const struct enforce_error *err)
 static void
 take_conf(struct enforcer *enforcer, int fd)
 {
+	struct message confined = { .type = MSG_CONFINED };
 	struct enforce_error err = { "" };
 	struct conf_error conf_err;
 	int error;
@@ -205,8 +206,10 @@ take_conf(struct enforcer *enforcer, int fd)
 		leave(enforcer, 1);
 		return;
 	}
-	if (enforcer->confine)
-		confine(FILTER_ENFORCER, enforcer->conf);
+	if (enforcer->confine) {
+		confine(FILTER_ENFORCER, enforcer->conf, &confined.u.confined);
+		enforcer_send(enforcer, &confined);
+	}
 	enforcer->mode = enforcer->conf->enforce.mode;
 	error = sweep_start(enforcer);
 	if (error != 0) {

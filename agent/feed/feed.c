@@ -441,6 +441,7 @@ go(struct feed *feed)
 static void
 take_conf(struct feed *feed, int fd)
 {
+	struct message confined = { .type = MSG_CONFINED };
 	struct conf_error err = { "" };
 
 	conf_free(feed->conf);
@@ -450,9 +451,12 @@ take_conf(struct feed *feed, int fd)
 		end(feed, 1);
 		return;
 	}
-	if (!feed->confined)
-		confine(FILTER_FEED, feed->conf);
+	if (feed->confined)
+		return;
 	feed->confined = true;
+	confine(FILTER_FEED, feed->conf, &confined.u.confined);
+	if (channel_send(feed->channel, &confined, -1) != 0)
+		log_error("message not sent type=%u", confined.type);
 }
 
 static void

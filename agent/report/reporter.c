@@ -70,6 +70,7 @@ on_kept(uint64_t event_id, void *arg)
 static void
 take_conf(struct reporter *reporter, int fd)
 {
+	struct message confined = { .type = MSG_CONFINED };
 	struct conf_error error;
 
 	if (reporter->conf != NULL) {
@@ -82,7 +83,8 @@ take_conf(struct reporter *reporter, int fd)
 		end(reporter, 1);
 		return;
 	}
-	confine(FILTER_REPORTER, reporter->conf);
+	confine(FILTER_REPORTER, reporter->conf, &confined.u.confined);
+	send_message(reporter, &confined, -1);
 }
 
 static void

@@ -57,6 +57,7 @@ static const struct {
 	[MSG_SINK_STATUS] = { sizeof(struct msg_sink_status), NO_FD },
 	[MSG_ENDPOINT] = { sizeof(struct msg_endpoint), NO_FD },
 	[MSG_ENDPOINT_DONE] = { sizeof(struct msg_endpoint), NO_FD },
+	[MSG_CONFINED] = { sizeof(struct msg_confined), NO_FD },
 };
 
 #define HEAD	offsetof(struct message, u)
@@ -252,6 +253,10 @@ check_numbers(const struct message *message)
 			return "no address";
 		if (message->u.endpoint.port == 0)
 			return "no port";
+		break;
+	case MSG_CONFINED:
+		if (message->u.confined.seccomp > 1)
+			return "neither confined nor not";
 		break;
 	default:
 		break;

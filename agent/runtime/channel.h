@@ -85,6 +85,9 @@ enum message_type {
 	/* enforcer to parent to them: it is protected, or not (error) */
 	MSG_ENDPOINT_DONE,	/* struct msg_endpoint */
 
+	/* every role to parent, once it has its config */
+	MSG_CONFINED,		/* struct msg_confined */
+
 	MSG_END
 };
 
@@ -362,6 +365,13 @@ struct msg_endpoint {
 	int32_t error;		/* of MSG_ENDPOINT_DONE: 0 or -errno */
 };
 
+/* What holds a process (runtime/confine.h), as far as its kernel can. */
+struct msg_confined {
+	uint32_t landlock;	/* ABI in force, 0: none */
+	uint8_t seccomp;	/* its list of system calls is in force */
+	uint8_t pad[3];
+};
+
 struct message {
 	uint32_t type;		/* enum message_type */
 	union {
@@ -393,6 +403,7 @@ struct message {
 		struct msg_reporter_status reporter;
 		struct msg_sink_status sink;
 		struct msg_endpoint endpoint;
+		struct msg_confined confined;
 	} u;
 };
 

@@ -246,12 +246,14 @@ kind_of(enum filter_role role)
 
 #ifdef LANDLOCK_OFF
 /* A build that measures coverage writes where its objects are. */
-static void
+static int
 confine_files(enum filter_role role, const struct conf *conf)
 {
+	return 0;
 }
 #else
-static void
+/* The ABI in force, 0: none. */
+static int
 confine_files(enum filter_role role, const struct conf *conf)
 {
 	static void (*const allow[FILTER_ROLES])(struct landlock *, const struct conf *) = {
@@ -265,7 +267,7 @@ confine_files(enum filter_role role, const struct conf *conf)
 	landlock = landlock_new(kind_of(role));
 	if (landlock == NULL) {
 		log_info("files not confined error=\"Landlock: %s\"", strerror(errno));
-		return;
+		return 0;
 	}
 	if (allow[role] != NULL)
 		allow[role](landlock, conf);
@@ -276,6 +278,7 @@ confine_files(enum filter_role role, const struct conf *conf)
 	if (error != 0)
 		log_warn("files not confined error=\"Landlock: %s\"", strerror(-error));
 	landlock_free(landlock);
+	return error == 0 ? landlock_abi() : 0;
 }
 #endif
 
@@ -339,15 +342,17 @@ load_libraries(enum filter_role role)
 }
 
 void
-confine(enum filter_role role, const struct conf *conf)
+confine(enum filter_role role, const struct conf *conf, struct msg_confined *done)
 {
 	int error;
 
 	sandbox_keep_pss();
 	tzset();	/* reads /etc/localtime */
 	load_libraries(role);
-	confine_files(role, conf);
+	memset(done, 0, sizeof(*done));
+	done->landlock = (uint32_t)confine_files(role, conf);
 	error = filter_enter(role);
+	done->seccomp = error == 0;
 	if (error != 0)
 		log_warn("system calls not confined error=\"seccomp: %s\"", strerror(-error));
 }

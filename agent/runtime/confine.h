@@ -8,14 +8,15 @@
 #ifndef RUNTIME_CONFINE_H
 #define RUNTIME_CONFINE_H
 
+#include "runtime/channel.h"
 #include "runtime/conf.h"
 #include "runtime/filter.h"
 
 /*
  * What the C library, libcurl and OpenSSL load at first use is loaded here.  A
  * kernel that cannot confine is said in the log, and the role goes on: blocking
- * less confined is better than not blocking.
+ * less confined is better than not blocking.  done: what is in force now.
  */
-void confine(enum filter_role role, const struct conf *conf);
+void confine(enum filter_role role, const struct conf *conf, struct msg_confined *done);
 
 #endif

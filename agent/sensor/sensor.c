@@ -357,6 +357,7 @@ make_core(struct sensor *sensor)
 static void
 take_conf(struct sensor *sensor, int fd)
 {
+	struct message confined = { .type = MSG_CONFINED };
 	struct conf_error err;
 	int error;
 
@@ -376,7 +377,8 @@ take_conf(struct sensor *sensor, int fd)
 		leave(sensor, 1);
 		return;
 	}
-	confine(FILTER_SENSOR, sensor->conf);
+	confine(FILTER_SENSOR, sensor->conf, &confined.u.confined);
+	send_message(sensor, &confined);
 	if (sensor->warning[0] != '\0')
 		log_warn("capture not as configured reason=\"%s\"", sensor->warning);
 	on_tick(sensor);

@@ -105,6 +105,14 @@ def test_roles_of_a_running_agent(lab, agent):
                     "1", CAPABILITIES[role], CAPABILITIES[role], 0, 0), (role, status)
         maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
         assert maps and not [line for line in maps if re.match(r"\S+ .wx", line)], role
+    held = {"seccomp": True, "landlock": landlock_abi()}
+    assert labs.until(lambda: agent.status()["confined"] == {name: held for name in ("parent", *CAPABILITIES)})
+    # on a terminal: a row each
+    shown = lab.inside(lab.agent, "script", "-qec", f"{labs.BUILD}/threatlistctl status -S {agent.dir}/run/control.sock",
+                       "/dev/null").stdout
+    how = f"seccomp, Landlock ABI {landlock_abi()}" if has_landlock() else "seccomp, no Landlock"
+    assert shown.count(how) == len(held_by := ("parent", *CAPABILITIES)), shown
+    assert all(re.search(rf"^{name} .*{how}", shown, re.M) for name in held_by), shown
     assert "not confined" not in agent.log()
     assert "system call refused" not in agent.log()
 

@@ -229,10 +229,11 @@ report(const char *name, pid_t pid)
 static int
 become(size_t role, const struct conf *conf)
 {
+	struct msg_confined done;
 	int error = sandbox_begin();
 
 	if (error == 0)
-		confine((enum filter_role)role, conf);
+		confine((enum filter_role)role, conf, &done);
 	return error;
 }
 

@@ -86,6 +86,8 @@ on_message(const struct message *message, int *fd, void *arg)
 		for (i = 0; i < message->u.counts.n; i++)
 			print_count(&message->u.counts.counts[i]);
 		break;
+	case MSG_CONFINED:
+		break;
 	default:
 		printf("{\"type\":\"unexpected\",\"message\":%u}\n", message->type);
 		break;

@@ -92,6 +92,8 @@ on_message(const struct message *message, int *fd, void *arg)
 		    reporter->live, reporter->pending, reporter->undelivered, reporter->lost,
 		    reporter->spool_ok, reporter->spool, reporter->warning);
 		break;
+	case MSG_CONFINED:
+		break;
 	default:
 		printf("{\"unexpected\":%u}\n", message->type);
 		break;

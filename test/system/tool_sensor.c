@@ -153,6 +153,8 @@ on_message(const struct message *message, int *fd, void *arg)
 		    status->lost, status->undecodable, status->flows, status->sighted, status->pss,
 		    status->warning);
 		break;
+	case MSG_CONFINED:
+		break;
 	default:
 		printf("message %u\n", message->type);
 	}
