@@ -155,6 +155,7 @@ test_processes(void **state)
 		expect("", SYS_clone, PLAIN_THREAD | CLONE_NEWUSER, 0, 0, 0);
 		expect("", SYS_ptrace, 0, 0, 0, 0);
 		expect("fesr", SYS_tgkill, PID, PID, 6, 0);
+		expect("p", SYS_wait4, 0, 0, 0, 0);
 		expect("p", SYS_tgkill, FOREIGN, FOREIGN, 6, 0);
 		expect("", SYS_tgkill, (uint64_t)-1, FOREIGN, 6, 0);
 		expect("p", SYS_prctl, 4 /* PR_SET_DUMPABLE */, 0, 0, 0);
@@ -172,7 +173,6 @@ test_processes(void **state)
 	expect("", SYS_seccomp, 0, 0, 0, 0);
 	expect("p", SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, 0, 0);
 	expect("p", SYS_capset, 0, 0, 0, 0);
-	expect("p", SYS_wait4, 0, 0, 0, 0);
 	expect("", SYS_setuid, 0, 0, 0, 0);
 	expect("", SYS_unshare, CLONE_NEWUSER, 0, 0, 0);
 	expect("", SYS_mount, 0, 0, 0, 0);
