@@ -329,7 +329,8 @@ def main():
         return 130
     shown(clean, "no namespace, no process and no file is left")
     title(f"In {time.monotonic() - begun:.0f} s")
-    table(demo.summary)
+    if demo.summary:
+        table(demo.summary)
     if failures:
         print(paint("31;1", f"\n{len(failures)} of the above did not happen:"))
         for text in failures:

@@ -2,9 +2,11 @@
 """The quickstart's demo: all of it happens, it is fit to be looked at, and nothing of it is left."""
 
 import os
+import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
@@ -12,6 +14,13 @@ from lab import BUILD, ROOT, run
 
 DEMO = ["/usr/bin/python3", "-B", str(ROOT / "test/demo/demo.py")]
 SECONDS = 300
+
+
+@pytest.fixture
+def tmp_path():
+    """Short: a control socket's path has to fit into 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="tl") as folder:
+        yield pathlib.Path(folder)
 
 
 @pytest.fixture
@@ -48,10 +57,11 @@ def test_all_of_it_happens(demo, tmp_path):
 
 @pytest.mark.parametrize("when", ["before the agent runs", "The agent starts", "The workshop: the compromised"])
 def test_control_c_takes_everything_down(demo, tmp_path, when):
-    line = b""
-    while when not in line.decode():
+    said = b""
+    while when not in said.decode():
         line = demo.stdout.readline()
-        assert line, "it ended"
+        said += line
+        assert line, said.decode()
     os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to all of them
     rest = demo.communicate(timeout=SECONDS)[0].decode()
     assert demo.returncode == 130 and "interrupted; everything is gone again" in rest, rest
