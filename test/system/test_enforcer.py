@@ -28,7 +28,7 @@ for i in range(int(sys.argv[2])):
                          1, 9, 8, 0), (sys.argv[1], 0))
 """
 DROPPED, WATCHED, AGGREGATED, APPROXIMATE = 1, 0, 1, 2
-TABLE_RESTORED, PANIC = 4, 6
+TABLE_RESTORED, PANIC, BYPASS_OVER = 4, 6, 11
 
 
 class Role:
@@ -65,7 +65,8 @@ class Role:
                 line = self._note(self.lines.get(timeout=0.05))
             except queue.Empty:
                 continue
-            if line["type"] == kind:
+            # at its first look it says of each way round the rules that there is none: the parent knows better
+            if line["type"] == kind and line.get("name") != BYPASS_OVER:
                 return line
         raise AssertionError(f"no {kind}: {self.told[-5:]}")
 
