@@ -24,7 +24,7 @@ from lab import run, until  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build/service"
-BASE = ["systemd-sysv", "dbus", "nftables", "iproute2", "adduser"]
+BASE = ["systemd-sysv", "dbus", "nftables", "iproute2", "adduser", "rpm"]
 SOURCES = "/etc/apt/sources.list", "/etc/apt/sources.list.d"
 # the tests read none of it
 EXCLUDE = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/info/*"]
@@ -95,6 +95,30 @@ def variant(deb, version, folder, edit=None):
     out = folder / f"threatlistd_{version}.deb"
     run("dpkg-deb", "--root-owner-group", "-b", tree, out)
     return out
+
+
+def variant_rpm(rpm, version, folder, edit=None, dist=""):
+    """As variant(), by the same spec: its scripts and list of files, over files that are built already."""
+    tree, top = folder / f"rpm-{version}", folder / f"top-{version}"
+    tree.mkdir()
+    run("sh", "-c", f"cd {tree} && rpm2cpio {rpm} | cpio -idm --quiet")
+    if edit:
+        edit(tree)
+    spec = (rpm.parents[2] / "SPECS/threatlistd.spec").read_text()
+    head, scripts = spec.split("%prep", 1)[0], "%post\n" + spec.split("%post\n", 1)[1].split("%changelog")[0]
+    head = re.sub(r"^(BuildRequires|Source0):.*\n", "", re.sub(r"^(Version: +).*$", rf"\g<1>{version}", head, flags=re.M),
+                  flags=re.M)
+    # its licence is a file of the sources; here it is there already
+    scripts = scripts.replace("%license packaging/COPYING", "%license %{_datadir}/licenses/%{name}")
+    (folder / f"{version}.spec").write_text(f"{head}%install\nmkdir -p %{{buildroot}}\ncp -a {tree}/. %{{buildroot}}\n"
+                                            f"{scripts}")
+    options = ["--define", f"_topdir {top}", "--define", "__os_install_post %{nil}"]
+    if run("rpm", "--eval", "%{_unitdir}").stdout.startswith("%"):
+        options += ["--nodeps", "--load", ROOT / "packaging/rpm/macros.debian"]
+    if dist:
+        options += ["--define", f"dist {dist}"]
+    run("rpmbuild", "-bb", *options, "--define", "__os_install_post %{nil}", folder / f"{version}.spec")
+    return next((top / "RPMS").glob("*/*.rpm"))
 
 
 class Host:
@@ -242,4 +266,4 @@ def in_kernel(lab, address):
 
 
 __all__ = ["Host", "Pings", "ROOT", "Unavailable", "blocked", "build", "build_tree", "depends", "edit_config",
-           "in_kernel", "labs", "run", "until", "variant"]
+           "in_kernel", "labs", "run", "until", "variant", "variant_rpm"]
