@@ -126,7 +126,8 @@ isolate(struct enforce *enforce, const struct table_order *order, struct state *
 
 	if (state->panic)
 		return refuse(error, -EBUSY, "in panic: \"threatlistctl resume\" first");
-	take_isolation(order, &seconds, &wanted);
+	if (!take_isolation(order, &seconds, &wanted))
+		return refuse(error, -EINVAL, "not an order to isolate");
 	state_forget_isolation(state);
 	deadline_begin(&state->isolate_end, seconds, loop_now_ms(), loop_wall_ms());
 	wanted.until_ms = state->isolate_end.until_ms;
