@@ -13,7 +13,7 @@ def test_fresh_install_drops_nothing_until_told(host, deb):
     status = host.status()
     assert status["mode"] == "watch" and {"enforcer", "sensor", "reporter"} <= set(host.roles())
     lab = host.lab
-    assert lab.ping(lab.listed, labs.AGENT_AT_LISTED) and lab.ping(lab.agent, labs.LISTED6)
+    assert labs.until(lambda: lab.ping(lab.listed, labs.AGENT_AT_LISTED) and lab.ping(lab.agent, labs.LISTED6))
 
     edit_config(host)
     host.sh("sed -i 's/^mode = drop/mode = watch/' /etc/threatlistd/threatlistd.conf; systemctl reload threatlistd")
