@@ -42,9 +42,9 @@ def test_upgrade_under_traffic_keeps_blocking_and_edits(agent, deb, tmp_path):
     agent.install(newer, "--force-confold")
     assert until(lambda: agent.active() and agent.show("MainPID") != before and agent.enforcing())
     (sent, passed), (innocent_sent, innocent_passed) = [one.count() for one in pings]
-    assert sent > 20 and passed == 0, f"{passed} of {sent} passed"
-    # a few are on their way when a busy machine stops the count; an outage loses many
-    assert innocent_passed >= innocent_sent - 3 > 20, f"{innocent_passed} of {innocent_sent} passed"
+    # an upgrade takes half a second on a fast machine
+    assert sent > 5 and passed == 0, f"{passed} of {sent} passed"
+    assert innocent_sent > 5 and innocent_passed >= innocent_sent - 1, f"{innocent_passed} of {innocent_sent} passed"
     assert agent.sh("dpkg-query -W -f '${Version}' threatlistd").stdout == "9.9.9"
     conf = agent.path("/etc/threatlistd/threatlistd.conf").read_text()
     assert "mode = drop" in conf and "a new default" not in conf
