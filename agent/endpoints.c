@@ -138,16 +138,8 @@ static void
 allow_keys(struct admission *admission, const struct conf *conf)
 {
 	const char *url = getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-	bool wanted = false;
-	size_t i;
 
-	for (i = 0; i < conf->nsources; i++)
-		wanted = wanted || conf->sources[i].type == SOURCE_S3 ||
-		    conf->sources[i].type == SOURCE_GUARDDUTY;
-	for (i = 0; i < conf->nsinks; i++)
-		wanted = wanted || conf->sinks[i].type == SINK_EVENTBRIDGE ||
-		    conf->sinks[i].type == SINK_SECURITYHUB || conf->sinks[i].type == SINK_SNS;
-	if (wanted && url != NULL)
+	if (url != NULL && conf_calls_aws(conf))
 		admission_allow(admission, admission_url_port(url, 0));
 }
 

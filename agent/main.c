@@ -95,16 +95,8 @@ agent_set_facts(struct agent *agent, const struct host_facts *facts)
 static void
 say_environment(struct agent *agent)
 {
-	const struct conf *conf = agent->conf;
-	bool wanted = false;
-	size_t i;
+	bool wanted = conf_calls_aws(agent->conf);
 
-	for (i = 0; i < conf->nsources; i++)
-		wanted = wanted || conf->sources[i].type == SOURCE_S3 ||
-		    conf->sources[i].type == SOURCE_GUARDDUTY;
-	for (i = 0; i < conf->nsinks; i++)
-		wanted = wanted || conf->sinks[i].type == SINK_SECURITYHUB ||
-		    conf->sinks[i].type == SINK_EVENTBRIDGE || conf->sinks[i].type == SINK_SNS;
 	if (wanted && !agent->said_environment)
 		aws_environment_log();
 	agent->said_environment = agent->said_environment || wanted;

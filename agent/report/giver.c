@@ -71,7 +71,7 @@ giver_ask(struct giver *giver, const struct msg_keys_ask *ask)
 {
 	pthread_t thread;
 	bool start;
-	int error = 0;
+	int error;
 
 	pthread_mutex_lock(&giver->lock);
 	giver->ask = *ask;
@@ -86,7 +86,9 @@ giver_ask(struct giver *giver, const struct msg_keys_ask *ask)
 		pthread_detach(thread);
 		return;
 	}
+	pthread_mutex_lock(&giver->lock);
 	giver->running = giver->wanted = false;
+	pthread_mutex_unlock(&giver->lock);
 	post_no_keys(giver->post, strerror(error));
 }
 

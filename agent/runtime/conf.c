@@ -615,6 +615,23 @@ each_key(struct conf *conf, enum conf_section_id id, size_t index)
 		conf_value_free(&conf_sections[id].keys[i], base_of(conf, id, index));
 }
 
+bool
+conf_calls_aws(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nsources; i++) {
+		if (conf->sources[i].type == SOURCE_S3 || conf->sources[i].type == SOURCE_GUARDDUTY)
+			return true;
+	}
+	for (i = 0; i < conf->nsinks; i++) {
+		if (conf->sinks[i].type == SINK_SECURITYHUB ||
+		    conf->sinks[i].type == SINK_EVENTBRIDGE || conf->sinks[i].type == SINK_SNS)
+			return true;
+	}
+	return false;
+}
+
 void
 conf_free(struct conf *conf)
 {

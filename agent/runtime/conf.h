@@ -133,6 +133,9 @@ int conf_print(const struct conf *conf, FILE *out);
 
 void conf_free(struct conf *conf);
 
+/* Is there a source or a sink that calls services of AWS? */
+bool conf_calls_aws(const struct conf *conf);
+
 /* Does this URL name this host, by address or as localhost?  No name is looked up. */
 bool conf_url_is_loopback(const char *url);
 
