@@ -68,6 +68,7 @@ class Lab:
         self.agent, self.listed, self.innocent = f"{tag}-agent", f"{tag}-listed", f"{tag}-innocent"
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="threatlistd-lab-"))
         self.work.chmod(0o755)
+        self.own_etc = pathlib.Path("/etc/netns") / self.agent
         self.processes = []
         try:
             self._build()
@@ -120,11 +121,19 @@ class Lab:
     def in_set(self, name, element):
         return self.nft("get", "element", "inet", "threatlistd", name, f"{{ {element} }}", check=False).returncode == 0
 
+    def etc(self, name, text):
+        """A file of /etc as the agent's namespace has it (ip-netns(8)), to be written in place later."""
+        path = self.own_etc / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
     def close(self):
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        shutil.rmtree(self.own_etc, ignore_errors=True)
         for namespace in (self.agent, self.listed, self.innocent):
             for pid in run("ip", "netns", "pids", namespace, check=False).stdout.split():
                 try:

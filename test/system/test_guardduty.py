@@ -5,7 +5,6 @@ import datetime
 import json
 import pathlib
 import re
-import shutil
 import signal
 import sys
 
@@ -382,12 +381,8 @@ def test_no_secret_is_told(lab, aws, host, static):
 @pytest.fixture
 def silent_endpoint(lab):
     """GuardDuty's real name, at an address from which nothing ever comes back: a VPC without a way out."""
-    folder = pathlib.Path("/etc/netns") / lab.agent
-    folder.mkdir(parents=True)
-    (folder / "hosts").write_text("127.0.0.1 localhost\n192.0.2.77 guardduty.us-west-2.amazonaws.com\n")
+    lab.etc("hosts", "127.0.0.1 localhost\n192.0.2.77 guardduty.us-west-2.amazonaws.com\n")
     lab.inside(lab.agent, "ip", "neigh", "add", "192.0.2.77", "lladdr", "02:00:00:00:00:77", "dev", "to-innocent")
-    yield
-    shutil.rmtree(folder)
 
 
 def test_vpc_without_endpoints_is_named(lab, aws, host, silent_endpoint):

@@ -3,7 +3,6 @@
 fd00:ec2::254, the services of AWS at an IPv6 address, names come from a hosts file."""
 
 import pathlib
-import shutil
 import sys
 
 import pytest
@@ -121,21 +120,16 @@ def test_its_own_address_on_the_list_is_told(lab, aws, host):
 
 def test_endpoint_without_an_ipv6_address_is_named(lab, aws, host):
     """AWS's plain names have IPv4 addresses alone: status says what to set."""
-    folder = pathlib.Path("/etc/netns") / lab.agent
-    folder.mkdir(parents=True)
-    try:
-        (folder / "hosts").write_text("::1 localhost\n192.0.2.77 guardduty.us-west-2.amazonaws.com\n"
-                                      f"{AWS6} guardduty.us-west-2.api.aws\n")
-        env = environment(aws)
-        del env["AWS_ENDPOINT_URL_GUARDDUTY"]
-        host.start(env=env, wait=False)
-        failing = until(lambda: host.status() and source(host, "guardduty")["state"] == "failing" and
-                        source(host, "guardduty"), 30)
-        assert failing and "a host with IPv6 alone needs dualstack = yes in [agent]" in failing["error"], host.status()
-        assert any("dualstack = yes" in warning for warning in host.status()["warnings"])
-        assert host.ctl("status", "--check").returncode == 1
-    finally:
-        shutil.rmtree(folder)
+    lab.etc("hosts", "::1 localhost\n192.0.2.77 guardduty.us-west-2.amazonaws.com\n"
+                     f"{AWS6} guardduty.us-west-2.api.aws\n")
+    env = environment(aws)
+    del env["AWS_ENDPOINT_URL_GUARDDUTY"]
+    host.start(env=env, wait=False)
+    failing = until(lambda: host.status() and source(host, "guardduty")["state"] == "failing" and
+                    source(host, "guardduty"), 30)
+    assert failing and "a host with IPv6 alone needs dualstack = yes in [agent]" in failing["error"], host.status()
+    assert any("dualstack = yes" in warning for warning in host.status()["warnings"])
+    assert host.ctl("status", "--check").returncode == 1
 
 
 def test_metadata_service_that_is_not_there_is_named(lab, aws, host):

@@ -3,8 +3,6 @@
 
 import json
 import os
-import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -427,19 +425,9 @@ def test_with_mode_off(lab, agent):
     assert open_again(lab) and not lab.has_table()
 
 
-@pytest.fixture(name="resolvers")
-def resolvers_of_the_agent(lab):
-    """/etc/resolv.conf of the agent's namespace (ip-netns(8)), to be written in place."""
-    folder = pathlib.Path("/etc/netns") / lab.agent
-    folder.mkdir(parents=True)
-    path = folder / "resolv.conf"
-    path.write_text("# none yet\n")
-    yield path
-    shutil.rmtree(folder)
-
-
-def test_another_resolver_is_kept_open_within_a_second(lab, agent, resolvers):
+def test_another_resolver_is_kept_open(lab, agent):
     """A lease that names another one changes no address: nothing but the file tells."""
+    resolvers = lab.etc("resolv.conf", "# none yet\n")
     agent.list.write_text(f"{LISTED}\n{LISTED6}\n{INNOCENT}\n")
     started(agent, "mode = drop")
     isolate(agent, "on", "--lasting")

@@ -1,26 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Systems Manager's endpoints are announced on EC2, and stay open when the host is isolated."""
 
-import pathlib
-import shutil
-
-import pytest
-
 from lab import INNOCENT, INNOCENT6, LISTED, PORT, run, until
 from test_aws_sinks import aws, start  # noqa: F401
 
 NAMES = [f"{service}.eu-central-1.amazonaws.com" for service in ("ssm", "ssmmessages", "ec2messages")]
-
-
-@pytest.fixture(name="hosts")
-def hosts_of_the_agent(lab):
-    """/etc/hosts of the agent's namespace (ip-netns(8))."""
-    folder = pathlib.Path("/etc/netns") / lab.agent
-    folder.mkdir(parents=True)
-    path = folder / "hosts"
-    path.write_text("127.0.0.1 localhost\n")
-    yield path
-    shutil.rmtree(folder)
 
 
 def endpoints(lab, name):
@@ -30,10 +14,10 @@ def endpoints(lab, name):
     return []
 
 
-def test_the_way_back_by_systems_manager(lab, agent, aws, hosts):  # noqa: F811
+def test_the_way_back_by_systems_manager(lab, agent, aws):  # noqa: F811
     region = aws.region if hasattr(aws, "region") else "eu-central-1"
     names = [name.replace("eu-central-1", region) for name in NAMES]
-    hosts.write_text(f"127.0.0.1 localhost\n{INNOCENT} {names[0]}\n{LISTED} {names[1]}\n{INNOCENT6} {names[2]}\n")
+    lab.etc("hosts", f"127.0.0.1 localhost\n{INNOCENT} {names[0]}\n{LISTED} {names[1]}\n{INNOCENT6} {names[2]}\n")
     start(aws, agent)
     assert until(lambda: [LISTED, 443] in endpoints(lab, "protect_ep4") and
                  [INNOCENT, 443] in endpoints(lab, "protect_ep4") and

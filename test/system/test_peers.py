@@ -112,7 +112,7 @@ def test_a_count_is_never_a_dump(lab, agent):
         assert sum(n for name, n in table["sets"].items() if name.startswith(("hosts", "nets"))) > 200_000
     spent = ticks() - before
     print(f"\n30 times status: {spent} ms of all roles; one dump by nft: {dump_ms:.0f} ms")
-    assert dump_ms > 100 and spent < 1000 and spent < 10 * dump_ms
+    assert spent < dump_ms
 
 
 def test_nothing_piles_up(lab, agent):
