@@ -21,6 +21,7 @@
 #include "runtime/hostid.h"
 #include "runtime/notify.h"
 #include "runtime/sandbox.h"
+#include "secrets.h"
 #include "table.h"
 #include "threatlistd/log.h"
 
@@ -152,6 +153,7 @@ reload(struct agent *agent)
 	}
 	conf_free(old);
 	say_environment(agent);
+	secrets_log(agent->conf);
 	endpoints_configure(agent->endpoints);
 	heartbeat_configure(agent->heartbeat);
 	for (i = 0; i < ROLE_LASTING; i++)
@@ -281,6 +283,7 @@ run(struct agent *agent)
 	if (rc != 0)
 		goto out;
 	say_environment(agent);
+	secrets_log(agent->conf);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
 	heartbeat_configure(agent->heartbeat);
@@ -548,6 +551,7 @@ main(int argc, char **argv)
 	}
 	if (!options.check)
 		return serve(&options, conf);
+	secrets_log(conf);
 	rc = options.print && conf_print(conf, stdout) != 0 ? 1 : 0;
 	conf_free(conf);
 	return rc;

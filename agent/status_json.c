@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/sandbox.h"
+#include "secrets.h"
 
 #define HASH_TEXT_MAX	(2 * LIST_HASH_LEN + 1)
 
@@ -328,6 +329,13 @@ confined_json(const struct agent *agent, cJSON *warnings)
 }
 
 static void
+warn_of_secret(const struct secret *secret, void *warnings)
+{
+	warn(warnings, "others may read or change %s (%s, mode %04o): run \"%s\"", secret->path,
+	    secret->use, (unsigned int)secret->mode, secret->fix);
+}
+
+static void
 add_warnings(const struct agent *agent, const struct role_answers *answers, cJSON *warnings)
 {
 	struct endpoints_view endpoints;
@@ -369,6 +377,8 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		warn(warnings, "sensor: %s", answers->sensor.warning);
 	if (answers->reporter.warning[0] != '\0')
 		warn(warnings, "reporter: %s", answers->reporter.warning);
+	/* looked at each time: it is over as soon as somebody has seen to it */
+	secrets_look(agent->conf, warn_of_secret, warnings);
 }
 
 char *

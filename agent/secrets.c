@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "secrets.h"
+
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "threatlistd/log.h"
+
+#define AGENT_USER	"threatlistd"	/* and its group: packaging/systemd/threatlistd.sysusers */
+#define ANYBODY		(S_IROTH | S_IWOTH)
+
+/* What is gone through, and what was told of already: sinks share tokens. */
+struct look {
+	secret_fn *found;
+	void *arg;
+	struct {
+		dev_t dev;
+		ino_t ino;
+	} told[SECRETS_MAX];
+	size_t ntold;
+};
+
+/* A file that may be read is safe where nobody else can get to it. */
+static bool
+is_closed_above(const char *file)
+{
+	char path[PATH_MAX], *slash;
+	struct stat st;
+
+	if (realpath(file, path) == NULL)
+		return true;
+	slash = strrchr(path, '/');
+	for (; slash != NULL && slash != path; slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (stat(path, &st) == 0 && (st.st_mode & S_IXOTH) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_known(const struct look *look, const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; i < look->ntold; i++) {
+		if (look->told[i].dev == st->st_dev && look->told[i].ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* The agent must still be able to read it: as its owner, or as a member of its group. */
+static void
+say_fix(struct secret *secret, const struct stat *st)
+{
+	const struct passwd *user = getpwnam(AGENT_USER);
+
+	if (user == NULL || st->st_uid == user->pw_uid)
+		snprintf(secret->fix, sizeof(secret->fix), "chmod 0600 %s", secret->path);
+	else
+		snprintf(secret->fix, sizeof(secret->fix), "chown root:" AGENT_USER
+		    " %s; chmod 0640 %s", secret->path, secret->path);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+look_at(struct look *look, const char *path, const char *fmt, ...)
+{
+	struct secret secret = { .path = path };
+	struct stat st;
+	va_list args;
+
+	if (path == NULL || stat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (st.st_mode & ANYBODY) == 0 || is_known(look, &st) || is_closed_above(path) ||
+	    look->ntold == SECRETS_MAX)
+		return;
+	look->told[look->ntold].dev = st.st_dev;
+	look->told[look->ntold].ino = st.st_ino;
+	look->ntold++;
+	secret.mode = st.st_mode & 07777;
+	va_start(args, fmt);
+	vsnprintf(secret.use, sizeof(secret.use), fmt, args);
+	va_end(args);
+	say_fix(&secret, &st);
+	look->found(&secret, look->arg);
+}
+
+static void
+look_at_sink(struct look *look, const struct conf_sink *sink)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+
+	look_at(look, sink->token_file, "token_file of sink %.64s", sink->name);
+	look_at(look, sink->header_file, "header_file of sink %.64s", sink->name);
+	look_at(look, sink->key_file, "key_file of sink %.64s", sink->name);
+	if (dir != NULL && sink->token_credential != NULL && snprintf(path, sizeof(path), "%s/%s",
+	    dir, sink->token_credential) < (int)sizeof(path))
+		look_at(look, path, "token_credential of sink %.64s", sink->name);
+}
+
+static void
+look_at_aws(struct look *look)
+{
+	const char *file = getenv("AWS_SHARED_CREDENTIALS_FILE"), *home = getenv("HOME");
+	char path[PATH_MAX];
+
+	if (file != NULL && file[0] != '\0')
+		look_at(look, file, "AWS_SHARED_CREDENTIALS_FILE");
+	else if (home != NULL && home[0] != '\0' &&
+	    snprintf(path, sizeof(path), "%s/.aws/credentials", home) < (int)sizeof(path))
+		look_at(look, path, "AWS credentials");
+	look_at(look, getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+	    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+}
+
+void
+secrets_look(const struct conf *conf, secret_fn *found, void *arg)
+{
+	struct look look = { .found = found, .arg = arg };
+	size_t i;
+
+	for (i = 0; i < conf->nsinks; i++)
+		look_at_sink(&look, &conf->sinks[i]);
+	if (conf_calls_aws(conf))
+		look_at_aws(&look);
+}
+
+static void
+log_secret(const struct secret *secret, void *arg)
+{
+	log_warn("secret open to others path=%s use=\"%s\" mode=%04o run=\"%s\"", secret->path,
+	    secret->use, (unsigned int)secret->mode, secret->fix);
+}
+
+void
+secrets_log(const struct conf *conf)
+{
+	secrets_look(conf, log_secret, NULL);
+}
