@@ -175,11 +175,13 @@ sync_dir(const char *path)
 	close(fd);
 }
 
-/* The file with its journal goes by the name spool.db.WHAT-TIME. */
+/* The file and its journal. */
+static const char *const tails[] = { "", "-wal", "-shm" };
+
+/* They go by the name spool.db.WHAT-TIME. */
 static void
 rename_files(struct spool *spool, const char *what, int64_t now_ms)
 {
-	static const char *const tails[] = { "", "-wal", "-shm" };
 	char from[sizeof(spool->path) + 8], to[sizeof(spool->path) + 64], stamp[32];
 	time_t now = (time_t)(now_ms / 1000);
 	struct tm tm;
@@ -200,6 +202,19 @@ rename_files(struct spool *spool, const char *what, int64_t now_ms)
 	sync_dir(spool->path);
 }
 
+static void
+remove_files(struct spool *spool)
+{
+	char path[sizeof(spool->path) + 8];
+	unsigned int i;
+
+	close_db(spool);
+	for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", spool->path, tails[i]);
+		unlink(path);
+	}
+}
+
 void
 spool_set_aside(struct spool *spool, int64_t now_ms)
 {
@@ -207,7 +222,33 @@ spool_set_aside(struct spool *spool, int64_t now_ms)
 		rename_files(spool, "damaged", now_ms);
 }
 
-/* Opens the file; one that is another host's is set aside first. */
+/*
+ * What another host has kept stays beside.  A fresh agent is another host as
+ * well until it has heard its instance id: then there is nothing to keep.
+ */
+static int
+leave_other_host(struct spool *spool, const struct spool_conf *conf, const char *kept,
+    int64_t now_ms, struct spool_opened *opened)
+{
+	bool used;
+	int error;
+
+	error = schema_used(spool, &used);
+	if (error != 0)
+		return error;
+	if (used) {
+		snprintf(opened->reason, sizeof(opened->reason),
+		    "it is of host %.100s, this is %.100s", kept, conf->host_id);
+		opened->set_aside = true;
+		rename_files(spool, "other-host", now_ms);
+	} else {
+		remove_files(spool);
+	}
+	spool->id[0] = '\0';
+	return open_db(spool);
+}
+
+/* Opens the file; one that is another host's is left first. */
 static int
 open_ours(struct spool *spool, const struct spool_conf *conf, int64_t now_ms,
     struct spool_opened *opened)
@@ -221,12 +262,8 @@ open_ours(struct spool *spool, const struct spool_conf *conf, int64_t now_ms,
 	if (error != 0)
 		return error;
 	if (kept[0] != '\0' && strcmp(kept, conf->host_id) != 0) {
-		snprintf(opened->reason, sizeof(opened->reason),
-		    "it is of host %.100s, this is %.100s", kept, conf->host_id);
-		opened->set_aside = true;
-		rename_files(spool, "other-host", now_ms);
-		spool->id[0] = kept[0] = '\0';
-		error = open_db(spool);
+		error = leave_other_host(spool, conf, kept, now_ms, opened);
+		kept[0] = '\0';
 	}
 	if (error == 0 && kept[0] == '\0')
 		error = schema_set_host(spool, conf->host_id);

@@ -52,6 +52,8 @@ int schema_open(struct spool *spool);
 /* The host id that is kept with the findings; empty: none yet.  0 or -errno. */
 int schema_host(struct spool *spool, char *host_id, size_t size);
 int schema_set_host(struct spool *spool, const char *host_id);
+/* Whether anything was ever kept or numbered in it. */
+int schema_used(struct spool *spool, bool *used);
 
 /* States of a frozen body. */
 enum { OUTBOX_WAITING = 0, OUTBOX_DELIVERED = 1, OUTBOX_REFUSED = 2 };

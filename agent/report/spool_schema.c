@@ -161,3 +161,19 @@ schema_set_host(struct spool *spool, const char *host_id)
 {
 	return set_meta(spool, "host_id", host_id);
 }
+
+int
+schema_used(struct spool *spool, bool *used)
+{
+	sqlite3_stmt *stmt = db_prepare(spool,
+	    "SELECT EXISTS (SELECT 1 FROM finding) OR EXISTS (SELECT 1 FROM counter)"
+	    " OR EXISTS (SELECT 1 FROM outbox) OR EXISTS (SELECT 1 FROM sink WHERE sequence > 0)");
+	int64_t any;
+	int error;
+
+	if (stmt == NULL)
+		return -EBADMSG;
+	error = db_integer(spool, stmt, 0, &any);
+	*used = any != 0;
+	return error;
+}

@@ -343,6 +343,11 @@ write_queue(struct channel *channel)
 		error = passing_send(channel->fd, &waiting->message, waiting->size, waiting->fd);
 		if (error == -EAGAIN)
 			return;
+		if (error == -EPIPE || error == -ECONNRESET) {
+			/* what it said before it ended is still to be read */
+			drop_queue(channel);
+			break;
+		}
 		if (error != 0) {
 			die(channel, strerror(-error));
 			return;
@@ -365,6 +370,9 @@ read_one(struct channel *channel)
 	n = passing_receive(channel->fd, &message, sizeof(message), &fd, false);
 	if (n == -EAGAIN || n == -EINTR)
 		return false;
+	if (n == -ECONNRESET)
+		/* once, from a peer that ended before it read all: what it said is still here, then the end */
+		return true;
 	if (n <= 0 && n != -EMSGSIZE) {
 		die(channel, n == 0 ? "closed" : strerror((int)-n));
 		return false;

@@ -246,6 +246,48 @@ dead_peer_is_told_once(void **state)
 	loop_free(loop);
 }
 
+/* One that ends with messages unread has broken no rule, and what it said before is not lost. */
+static void
+last_words_of_a_peer_that_did_not_read_all(void **state)
+{
+	struct loop *loop = loop_new();
+	struct message message = { .type = MSG_EVENT_KEPT };
+
+	open_pair(&left, &right, loop);
+	message.u.token.token = 7;
+	assert_int_equal(channel_send(right.channel, &message, -1), 0);
+	message.u.token.token = 8;
+	assert_int_equal(channel_send(left.channel, &message, -1), 0);
+	channel_free(left.channel);
+	loop_run(loop);
+	assert_int_equal(right.n, 1);
+	assert_int_equal(right.tokens[0], 8);
+	assert_string_equal(right.reason, "closed");
+	channel_free(right.channel);
+	loop_free(loop);
+}
+
+/* The same with more waiting for it than the socket holds. */
+static void
+peer_that_ends_behind_a_queue(void **state)
+{
+	struct loop *loop = loop_new();
+	struct message message = { .type = MSG_EVENT_KEPT };
+
+	open_pair(&left, &right, loop);
+	while (channel_queued(right.channel) == 0)
+		assert_int_equal(channel_send(right.channel, &message, -1), 0);
+	message.u.token.token = 9;
+	assert_int_equal(channel_send(left.channel, &message, -1), 0);
+	channel_free(left.channel);
+	loop_run(loop);
+	assert_int_equal(right.n, 1);
+	assert_int_equal(right.tokens[0], 9);
+	assert_string_equal(right.reason, "closed");
+	channel_free(right.channel);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -256,6 +298,8 @@ main(void)
 		cmocka_unit_test(breaches_end_it),
 		cmocka_unit_test(keys_are_posted),
 		cmocka_unit_test(dead_peer_is_told_once),
+		cmocka_unit_test(last_words_of_a_peer_that_did_not_read_all),
+		cmocka_unit_test(peer_that_ends_behind_a_queue),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -321,6 +321,24 @@ newer_spool_is_set_aside(void **state)
 	close_box(&box);
 }
 
+/* A fresh agent that hears its instance id leaves nothing behind and says nothing. */
+static void
+empty_spool_takes_another_name(void **state)
+{
+	char before[SPOOL_ID_SIZE], path[256];
+	struct box box;
+
+	open_box(&box);
+	snprintf(before, sizeof(before), "%s", spool_id(box.spool));
+	box.conf.host_id = "i-0123456789abcdef0";
+	open_again(&box);
+	assert_false(box.opened.set_aside);
+	assert_string_not_equal(spool_id(box.spool), before);
+	snprintf(path, sizeof(path), "%s/spool.db", box.dir);
+	assert_int_equal(access(path, F_OK), 0);
+	close_box(&box);
+}
+
 int
 main(void)
 {
@@ -330,6 +348,7 @@ main(void)
 		cmocka_unit_test(sequences_are_contiguous),
 		cmocka_unit_test(history_goes_but_not_what_waits),
 		cmocka_unit_test(newer_spool_is_set_aside),
+		cmocka_unit_test(empty_spool_takes_another_name),
 	};
 
 	log_init("test", LOG_STYLE_SILENT);
