@@ -156,6 +156,21 @@ sources_json(const struct agent *agent, cJSON *warnings)
 	return array;
 }
 
+/* The kernel's own counters, in packets; flooded and unremembered ones are among the others, too. */
+static void
+add_verdicts(cJSON *object, const struct enforce_stat *stat)
+{
+	cJSON *verdicts = cJSON_AddObjectToObject(object, "verdicts");
+
+	add_number(verdicts, "dropped", stat->drops_packets - stat->rejected_packets);
+	add_number(verdicts, "rejected", stat->rejected_packets);
+	add_number(verdicts, "watched", stat->watched_packets);
+	add_number(verdicts, "protected", stat->protected_packets);
+	add_number(verdicts, "allowed", stat->allowed_packets);
+	add_number(verdicts, "flooded", stat->flooded_packets);
+	add_number(verdicts, "overflow", stat->seen_overflow);
+}
+
 static cJSON *
 table_json(const struct agent *agent, const struct role_answers *answers)
 {
@@ -178,6 +193,7 @@ table_json(const struct agent *agent, const struct role_answers *answers)
 	drops = cJSON_AddObjectToObject(object, "drops");
 	add_number(drops, "packets", enforcer->stat.drops_packets);
 	add_number(drops, "bytes", enforcer->stat.drops_bytes);
+	add_verdicts(object, &enforcer->stat);
 	drops = cJSON_AddObjectToObject(object, "isolationDrops");
 	add_number(drops, "packets", enforcer->stat.isolated_packets);
 	add_number(drops, "bytes", enforcer->stat.isolated_bytes);

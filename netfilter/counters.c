@@ -219,6 +219,7 @@ enforce_stat(struct enforce *enforce, struct enforce_stat *stat, struct enforce_
 	stat->drops_packets = counters.packets[COUNTER_DROPPED] +
 	    counters.packets[COUNTER_REJECTED];
 	stat->drops_bytes = counters.bytes[COUNTER_DROPPED] + counters.bytes[COUNTER_REJECTED];
+	stat->rejected_packets = counters.packets[COUNTER_REJECTED];
 	stat->watched_packets = counters.packets[COUNTER_WATCHED];
 	stat->protected_packets = counters.packets[COUNTER_PROTECTED];
 	stat->allowed_packets = counters.packets[COUNTER_ALLOWED];

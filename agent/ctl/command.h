@@ -28,6 +28,8 @@ int ctl_status(int argc, char **argv);
 int ctl_lists(int argc, char **argv);
 int ctl_findings(int argc, char **argv);
 int ctl_show(int argc, char **argv);
+/* metrics.c */
+int ctl_metrics(int argc, char **argv);
 /* plan.c */
 int ctl_plan(int argc, char **argv);
 /* operate.c */

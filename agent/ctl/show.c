@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Commands that show: status, lists, findings, show.  Tables for people, JSON for programs. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/grid.h"
+#include "ctl/reply.h"
 #include "runtime/loop.h"
 
 static int
@@ -19,39 +19,17 @@ usage(const char *text, int option)
 	return option == 'h' ? EXIT_DONE : EXIT_USAGE;
 }
 
-static const char *
-text_of(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-
-	return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static double
-number_of(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const cJSON *
-object_of(const cJSON *object, const char *key)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
 static void
 cell_number(struct grid *grid, const cJSON *object, const char *key)
 {
-	grid_cellf(grid, "%.0f", number_of(object, key));
+	grid_cellf(grid, "%.0f", reply_number(object, key));
 }
 
 /* "2026-11-24T03:29:55.123Z" without what a table does not need. */
 static void
 cell_time(struct grid *grid, const cJSON *object, const char *key)
 {
-	const char *text = text_of(object, key);
+	const char *text = reply_text(object, key);
 
 	if (strlen(text) < 19)
 		grid_cell(grid, NULL);
@@ -72,14 +50,14 @@ print_sources(const cJSON *sources, bool colour)
 	if (grid == NULL)
 		return;
 	cJSON_ArrayForEach(source, sources) {
-		grid_cell(grid, text_of(source, "name"));
-		grid_cell(grid, text_of(source, "role"));
-		grid_cell(grid, text_of(source, "action"));
-		grid_cell(grid, text_of(source, "state"));
+		grid_cell(grid, reply_text(source, "name"));
+		grid_cell(grid, reply_text(source, "role"));
+		grid_cell(grid, reply_text(source, "action"));
+		grid_cell(grid, reply_text(source, "state"));
 		cell_number(grid, source, "entries");
 		cell_number(grid, source, "rejected");
 		cell_time(grid, source, "lastGood");
-		grid_cell(grid, text_of(source, "error"));
+		grid_cell(grid, reply_text(source, "error"));
 	}
 	grid_print(grid, stdout, colour);
 	grid_free(grid);
@@ -88,43 +66,47 @@ print_sources(const cJSON *sources, bool colour)
 static void
 print_sets(const cJSON *table)
 {
-	const cJSON *drops = object_of(table, "drops"), *set;
-	const cJSON *endpoints = object_of(table, "endpoints");
+	const cJSON *drops = reply_member(table, "drops"), *set;
+	const cJSON *endpoints = reply_member(table, "endpoints");
+	const cJSON *verdicts = reply_member(table, "verdicts");
 	const char *separator = "";
 
 	printf("table     inet threatlistd: ");
-	if (!cJSON_IsTrue(object_of(table, "present"))) {
+	if (!reply_true(table, "present")) {
 		printf("none\n");
 		return;
 	}
 	printf("%sgeneration %.0f, restored %.0f times\n",
-	    cJSON_IsTrue(object_of(table, "dormant")) ? "DORMANT, " : "",
-	    number_of(table, "generation"), number_of(table, "restores"));
+	    reply_true(table, "dormant") ? "DORMANT, " : "",
+	    reply_number(table, "generation"), reply_number(table, "restores"));
 	printf("sets      ");
-	cJSON_ArrayForEach(set, object_of(table, "sets")) {
+	cJSON_ArrayForEach(set, reply_member(table, "sets")) {
 		if (set->valuedouble > 0) {
 			printf("%s%s %.0f", separator, set->string, set->valuedouble);
 			separator = ", ";
 		}
 	}
 	printf("%s\ndropped   %.0f packets, %.0f bytes\n", separator[0] == '\0' ? "empty" : "",
-	    number_of(drops, "packets"), number_of(drops, "bytes"));
+	    reply_number(drops, "packets"), reply_number(drops, "bytes"));
+	printf("passed    %.0f watched, %.0f protected, %.0f allowed packets\n",
+	    reply_number(verdicts, "watched"), reply_number(verdicts, "protected"),
+	    reply_number(verdicts, "allowed"));
 	printf("endpoints %.0f protected, %.0f refused, %.0f not answered in time\n",
-	    number_of(endpoints, "live"), number_of(endpoints, "refused"),
-	    number_of(endpoints, "unanswered"));
+	    reply_number(endpoints, "live"), reply_number(endpoints, "refused"),
+	    reply_number(endpoints, "unanswered"));
 }
 
 static void
 print_isolation(const cJSON *status)
 {
-	const cJSON *drops = object_of(object_of(status, "table"), "isolationDrops");
-	const char *until = text_of(status, "isolateUntil");
+	const cJSON *drops = reply_member(reply_member(status, "table"), "isolationDrops");
+	const char *until = reply_text(status, "isolateUntil");
 
-	if (!cJSON_IsTrue(object_of(status, "isolated")))
+	if (!reply_true(status, "isolated"))
 		return;
 	printf("ISOLATED  until %s: %.0f packets, %.0f bytes cut off\n",
 	    until[0] != '\0' ? until : "\"threatlistctl isolate off\"",
-	    number_of(drops, "packets"), number_of(drops, "bytes"));
+	    reply_number(drops, "packets"), reply_number(drops, "bytes"));
 }
 
 static void
@@ -140,13 +122,13 @@ print_sinks(const cJSON *sinks, bool colour)
 	if (grid == NULL)
 		return;
 	cJSON_ArrayForEach(sink, sinks) {
-		grid_cell(grid, text_of(sink, "name"));
-		grid_cell(grid, text_of(sink, "state"));
+		grid_cell(grid, reply_text(sink, "name"));
+		grid_cell(grid, reply_text(sink, "state"));
 		cell_number(grid, sink, "sequence");
 		cell_number(grid, sink, "pending");
 		cell_time(grid, sink, "oldestPending");
 		cell_time(grid, sink, "lastOk");
-		grid_cell(grid, text_of(sink, "error"));
+		grid_cell(grid, reply_text(sink, "error"));
 	}
 	grid_print(grid, stdout, colour);
 	grid_free(grid);
@@ -156,12 +138,12 @@ print_sinks(const cJSON *sinks, bool colour)
 static void
 cell_confined(struct grid *grid, const cJSON *confined)
 {
-	const char *calls = cJSON_IsTrue(object_of(confined, "seccomp")) ? "seccomp" : "no seccomp";
+	const char *calls = reply_true(confined, "seccomp") ? "seccomp" : "no seccomp";
 
 	if (!cJSON_IsObject(confined))
 		grid_cell(grid, NULL);
-	else if (number_of(confined, "landlock") > 0)
-		grid_cellf(grid, "%s, Landlock ABI %.0f", calls, number_of(confined, "landlock"));
+	else if (reply_number(confined, "landlock") > 0)
+		grid_cellf(grid, "%s, Landlock ABI %.0f", calls, reply_number(confined, "landlock"));
 	else
 		grid_cellf(grid, "%s, no Landlock", calls);
 }
@@ -178,24 +160,24 @@ print_roles(const cJSON *roles, const cJSON *confined, bool colour)
 	if (grid == NULL)
 		return;
 	cJSON_ArrayForEach(role, roles) {
-		grid_cell(grid, text_of(role, "role"));
-		if (number_of(role, "pid") > 0)
+		grid_cell(grid, reply_text(role, "role"));
+		if (reply_number(role, "pid") > 0)
 			cell_number(grid, role, "pid");
 		else
 			grid_cell(grid, NULL);
 		cell_number(grid, role, "restarts");
-		if (number_of(role, "pss") > 0)
-			grid_cellf(grid, "%.1f MiB", number_of(role, "pss") / 1048576);
+		if (reply_number(role, "pss") > 0)
+			grid_cellf(grid, "%.1f MiB", reply_number(role, "pss") / 1048576);
 		else
 			grid_cell(grid, NULL);
-		cell_confined(grid, object_of(confined, text_of(role, "role")));
+		cell_confined(grid, reply_member(confined, reply_text(role, "role")));
 	}
 	/* it has a process during a refresh only */
 	grid_cell(grid, "feed");
 	grid_cell(grid, NULL);
 	grid_cell(grid, NULL);
 	grid_cell(grid, NULL);
-	cell_confined(grid, object_of(confined, "feed"));
+	cell_confined(grid, reply_member(confined, "feed"));
 	grid_print(grid, stdout, colour);
 	grid_free(grid);
 }
@@ -203,58 +185,28 @@ print_roles(const cJSON *roles, const cJSON *confined, bool colour)
 static void
 print_status(const cJSON *status)
 {
-	const cJSON *capture = object_of(status, "capture"), *warning;
-	const cJSON *findings = object_of(status, "findings");
+	const cJSON *capture = reply_member(status, "capture"), *warning;
+	const cJSON *findings = reply_member(status, "findings");
 	bool colour = isatty(STDOUT_FILENO);
 
-	printf("threatlistd %s on %s\n", text_of(status, "version"), text_of(status, "hostId"));
-	printf("mode      %s (config: %s)\n", text_of(status, "mode"), text_of(status, "intent"));
+	printf("threatlistd %s on %s\n", reply_text(status, "version"), reply_text(status, "hostId"));
+	printf("mode      %s (config: %s)\n", reply_text(status, "mode"), reply_text(status, "intent"));
 	print_isolation(status);
-	print_sets(object_of(status, "table"));
-	printf("capture   %s: %.0f packets, %.0f lost\n", text_of(capture, "method"),
-	    number_of(capture, "received"), number_of(capture, "lost"));
+	print_sets(reply_member(status, "table"));
+	printf("capture   %s: %.0f packets, %.0f lost\n", reply_text(capture, "method"),
+	    reply_number(capture, "received"), reply_number(capture, "lost"));
 	printf("findings  %.0f live, %.0f pending, %.0f undelivered\n\n",
-	    number_of(findings, "live"), number_of(findings, "pending"),
-	    number_of(findings, "undelivered"));
-	print_sources(object_of(status, "sources"), colour);
+	    reply_number(findings, "live"), reply_number(findings, "pending"),
+	    reply_number(findings, "undelivered"));
+	print_sources(reply_member(status, "sources"), colour);
 	printf("\n");
-	print_sinks(object_of(status, "sinks"), colour);
+	print_sinks(reply_member(status, "sinks"), colour);
 	printf("\n");
-	print_roles(object_of(status, "roles"), object_of(status, "confined"), colour);
-	cJSON_ArrayForEach(warning, object_of(status, "warnings")) {
-		printf("%s%swarning: %s%s", warning == object_of(status, "warnings")->child ? "\n" : "",
+	print_roles(reply_member(status, "roles"), reply_member(status, "confined"), colour);
+	cJSON_ArrayForEach(warning, reply_member(status, "warnings")) {
+		printf("%s%swarning: %s%s", warning == reply_member(status, "warnings")->child ? "\n" : "",
 		    colour ? "\033[33m" : "", warning->valuestring, colour ? "\033[0m\n" : "\n");
 	}
-}
-
-/* Asks and parses; *json is to be deleted by the caller if EXIT_DONE. */
-static int
-ask_json(const struct client_options *options, const struct control_request *request, cJSON **json)
-{
-	struct client_answer answer;
-	int rc;
-
-	*json = NULL;
-	rc = client_ask(options, request, false, &answer);
-	if (rc == EXIT_DONE) {
-		*json = answer.json != NULL ? cJSON_Parse(answer.json) : NULL;
-		if (*json == NULL) {
-			fprintf(stderr, "threatlistctl: the agent's answer is not JSON\n");
-			rc = EXIT_NO;
-		}
-	}
-	free(answer.json);
-	return rc;
-}
-
-static void
-print_json(const cJSON *json)
-{
-	char *text = cJSON_Print(json);
-
-	if (text != NULL)
-		printf("%s\n", text);
-	free(text);
 }
 
 int
@@ -278,14 +230,14 @@ ctl_status(int argc, char **argv)
 	if (optind < argc)
 		return usage(help, 0);
 	client_request(&request, CONTROL_STATUS, NULL);
-	rc = ask_json(&options, &request, &status);
+	rc = reply_ask(&options, &request, &status);
 	if (rc != EXIT_DONE)
 		return rc;
 	if (options.json || !isatty(STDOUT_FILENO))
-		print_json(status);
+		reply_print(status);
 	else
 		print_status(status);
-	if (check && cJSON_GetArraySize(object_of(status, "warnings")) > 0)
+	if (check && cJSON_GetArraySize(reply_member(status, "warnings")) > 0)
 		rc = EXIT_NO;
 	cJSON_Delete(status);
 	return rc;
@@ -308,11 +260,11 @@ ctl_lists(int argc, char **argv)
 	if (optind < argc)
 		return usage(help, 0);
 	client_request(&request, CONTROL_LISTS, NULL);
-	rc = ask_json(&options, &request, &lists);
+	rc = reply_ask(&options, &request, &lists);
 	if (rc != EXIT_DONE)
 		return rc;
 	if (options.json)
-		print_json(lists);
+		reply_print(lists);
 	else
 		print_sources(lists, isatty(STDOUT_FILENO));
 	cJSON_Delete(lists);
@@ -343,28 +295,28 @@ duration_ms(const char *text)
 static void
 add_finding(struct grid *grid, const cJSON *finding)
 {
-	const cJSON *service = object_of(finding, "service");
-	const cJSON *action = object_of(service, "action");
-	const cJSON *connection = object_of(action, "networkConnectionAction");
-	const cJSON *remote = object_of(connection, "remoteIpDetails");
-	const cJSON *own = object_of(object_of(service, "additionalInfo"), "threatlistd");
-	const cJSON *event = object_of(own, "event");
+	const cJSON *service = reply_member(finding, "service");
+	const cJSON *action = reply_member(service, "action");
+	const cJSON *connection = reply_member(action, "networkConnectionAction");
+	const cJSON *remote = reply_member(connection, "remoteIpDetails");
+	const cJSON *own = reply_member(reply_member(service, "additionalInfo"), "threatlistd");
+	const cJSON *event = reply_member(own, "event");
 
 	cell_time(grid, service, "eventLastSeen");
-	grid_cellf(grid, "%.0f", number_of(finding, "severity"));
-	grid_cell(grid, event != NULL ? text_of(event, "name") : text_of(own, "verdict"));
-	grid_cell(grid, text_of(connection, "connectionDirection"));
+	grid_cellf(grid, "%.0f", reply_number(finding, "severity"));
+	grid_cell(grid, event != NULL ? reply_text(event, "name") : reply_text(own, "verdict"));
+	grid_cell(grid, reply_text(connection, "connectionDirection"));
 	if (event != NULL)
-		grid_cell(grid, text_of(event, "source"));
-	else if (text_of(remote, "ipAddressV4")[0] != '\0')
-		grid_cell(grid, text_of(remote, "ipAddressV4"));
-	else if (text_of(remote, "ipAddressV6")[0] != '\0')
-		grid_cell(grid, text_of(remote, "ipAddressV6"));
+		grid_cell(grid, reply_text(event, "source"));
+	else if (reply_text(remote, "ipAddressV4")[0] != '\0')
+		grid_cell(grid, reply_text(remote, "ipAddressV4"));
+	else if (reply_text(remote, "ipAddressV6")[0] != '\0')
+		grid_cell(grid, reply_text(remote, "ipAddressV6"));
 	else
-		grid_cell(grid, text_of(own, "entry"));
-	grid_cellf(grid, "%.0f", number_of(own, "packetsFromRemote") +
-	    number_of(own, "packetsToRemote"));
-	grid_cell(grid, text_of(finding, "id"));
+		grid_cell(grid, reply_text(own, "entry"));
+	grid_cellf(grid, "%.0f", reply_number(own, "packetsFromRemote") +
+	    reply_number(own, "packetsToRemote"));
+	grid_cell(grid, reply_text(finding, "id"));
 }
 
 static void
@@ -452,9 +404,9 @@ ctl_show(int argc, char **argv)
 	if (argc - optind != 1)
 		return usage(help, 0);
 	client_request(&request, CONTROL_SHOW, argv[optind]);
-	rc = ask_json(&options, &request, &json);
+	rc = reply_ask(&options, &request, &json);
 	if (rc == EXIT_DONE) {
-		print_json(json);
+		reply_print(json);
 		cJSON_Delete(json);
 	}
 	return rc;

@@ -12,6 +12,7 @@ static const struct command commands[] = {
 	{ "lists", ctl_lists, "The sources and what of them is in force" },
 	{ "findings", ctl_findings, "What was found, newest last" },
 	{ "show", ctl_show, "One finding and its deliveries" },
+	{ "metrics", ctl_metrics, "Status as OpenMetrics text, for a monitoring system" },
 	{ "refresh", ctl_refresh, "Fetch one list, or all, now" },
 	{ "accept", ctl_accept, "Put a list in force that a gate holds back" },
 	{ "enforce", ctl_enforce, "Change the mode: drop or watch; --confirm S: on trial" },

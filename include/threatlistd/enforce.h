@@ -288,6 +288,7 @@ struct enforce_stat {
 	uint32_t generation;		/* nftables' generation id after our last change */
 	bool log;			/* rules have log statements; false: not wanted, or refused */
 	uint64_t drops_packets, drops_bytes;	/* dropped and rejected, since the table exists */
+	uint64_t rejected_packets;		/* of these */
 	uint64_t watched_packets, protected_packets, allowed_packets;	/* listed and passed */
 	uint64_t flooded_packets;	/* counted to a wide prefix, not to their remote */
 	uint64_t seen_overflow;		/* packets of listed remotes that found a seen set full */

@@ -21,12 +21,13 @@ _threatlistctl() {
 	-c | -S | --list | --trusted) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
 	esac
 	case $command in
-	"") words="-c -S --json --help --version status check lists findings show refresh accept enforce isolate confirm plan panic resume purge parse replay" ;;
+	"") words="-c -S --json --help --version status check lists findings show metrics refresh accept enforce isolate confirm plan panic resume purge parse replay" ;;
 	status) words="--check --help --json" ;;
 	check) words="--help --json --list --scope --trusted" ;;
 	lists) words="--help --json" ;;
 	findings) words="--help --json --since --undelivered" ;;
 	show) words="--help --json" ;;
+	metrics) words="--help" ;;
 	refresh) words="--discover --help" ;;
 	accept) words="--help" ;;
 	enforce) words="--confirm --help drop watch" ;;
