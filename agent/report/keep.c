@@ -81,6 +81,8 @@ on_slow(void *arg)
 	int64_t now = loop_now_ms();
 
 	keep_tell_set_aside(keep);
+	if (spool_unsynced(keep->spool) > 0)
+		spool_sync_folder(keep->spool);
 	/* a delivery met the trouble, and no finding has changed since: try with a small write */
 	if (keep->trouble != 0 && findings_changed(keep->findings) == CHANGE_NONE)
 		keep_note_trouble(keep, keep_meet_sinks(keep));
@@ -413,6 +415,10 @@ keep_status(struct keep *keep, struct msg_reporter_status *status)
 		snprintf(status->warning, sizeof(status->warning),
 		    "findings wait in memory, spool.db cannot be written: %.150s",
 		    spool_error(keep->spool));
+	else if (spool_unsynced(keep->spool) > 0)
+		snprintf(status->warning, sizeof(status->warning),
+		    "a power failure may lose spool.db: its folder could not be synced, %u times",
+		    spool_unsynced(keep->spool));
 	else if (status->lost > 0)
 		snprintf(status->warning, sizeof(status->warning),
 		    "%" PRIu64 " reports were lost", status->lost);

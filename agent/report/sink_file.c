@@ -18,6 +18,7 @@
 
 #include "threatlistd/log.h"
 #include "report/sink.h"
+#include "runtime/durable.h"
 
 #define FILE_MODE	0640
 #define LOOK_BACK	4096	/* bytes read at once in search of a line's end */
@@ -83,24 +84,6 @@ make_lines(const struct spool_body *bodies, unsigned int n, size_t *size)
 	return lines;
 }
 
-static int
-sync_dir_of(const char *path)
-{
-	char dir[4096], *slash;
-	int fd, error;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash != NULL)
-		slash[1] = '\0';
-	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	error = fsync(fd) == 0 ? 0 : -errno;
-	close(fd);
-	return error;
-}
-
 /* Cuts off what follows the last line's end. */
 static int
 cut_torn_line(struct file *file, off_t size)
@@ -154,7 +137,7 @@ open_file(struct file *file)
 	if (error == 0)
 		error = cut_torn_line(file, st.st_size);
 	if (error == 0)
-		error = sync_dir_of(file->path);
+		error = durable_sync_above(file->path);
 	if (error != 0)
 		close_file(file);
 	return error;

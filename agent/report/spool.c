@@ -12,6 +12,7 @@
 
 #include "threatlistd/log.h"
 #include "report/spool_db.h"
+#include "runtime/durable.h"
 
 #define BUSY_TIMEOUT_MS	2000	/* for someone who looks into it with sqlite3(1) */
 
@@ -157,22 +158,29 @@ open_db(struct spool *spool)
 	return error;
 }
 
-static void
-sync_dir(const char *path)
+void
+spool_sync_folder(struct spool *spool)
 {
-	char dir[sizeof(((struct spool *)0)->path)];
-	char *slash;
-	int fd;
+	int error;
 
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash != NULL)
-		slash[1] = '\0';
-	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (spool->memory)
 		return;
-	fsync(fd);
-	close(fd);
+	error = durable_sync_above(spool->path);
+	if (error != 0) {
+		if (spool->unsynced++ == 0)
+			log_error("spool folder not synced path=%s error=\"%s\"", spool->path,
+			    strerror(-error));
+		return;
+	}
+	if (spool->unsynced > 0)
+		log_notice("spool folder synced path=%s after=%u", spool->path, spool->unsynced);
+	spool->unsynced = 0;
+}
+
+unsigned int
+spool_unsynced(const struct spool *spool)
+{
+	return spool->unsynced;
 }
 
 /* The file and its journal. */
@@ -199,7 +207,7 @@ rename_files(struct spool *spool, const char *what, int64_t now_ms)
 			log_error("spool not set aside path=%s error=\"%s\"", from,
 			    strerror(errno));
 	}
-	sync_dir(spool->path);
+	spool_sync_folder(spool);
 }
 
 static void
@@ -312,7 +320,7 @@ spool_open(struct spool **result, const struct spool_conf *conf, int64_t now_ms,
 		spool_free(spool);
 		return error;
 	}
-	sync_dir(spool->path);
+	spool_sync_folder(spool);
 	*result = spool;
 	return 0;
 }

@@ -54,6 +54,13 @@ void spool_set_aside(struct spool *spool, int64_t now_ms);
 /* Could a file be opened where this spool is only in memory? */
 bool spool_file_usable(const struct spool *spool);
 
+/*
+ * Its folder, once a file was made or set aside there.  A failure is said once and
+ * counted until one goes well: after a power failure the spool might not be found.
+ */
+void spool_sync_folder(struct spool *spool);
+unsigned int spool_unsynced(const struct spool *spool);
+
 /* One transaction around any of the calls below; a failed commit is rolled back. */
 int spool_begin(struct spool *spool);
 int spool_commit(struct spool *spool);

@@ -17,6 +17,7 @@ struct db_statement {
 struct spool {
 	sqlite3 *db;
 	bool memory;
+	unsigned int unsynced;		/* see spool_unsynced */
 	char path[4096];
 	char id[SPOOL_ID_SIZE];
 	uint64_t max_bytes;

@@ -36,9 +36,11 @@ make_path(char path[static PATH_MAX], const char *state_dir, const char *name, c
 static int
 make_folder(char folder[static PATH_MAX], const char *state_dir)
 {
-	if (!make_path(folder, state_dir, "", ""))
+	if (snprintf(folder, PATH_MAX, "%s/" FOLDER, state_dir) >= PATH_MAX)
 		return -ENAMETOOLONG;
-	return mkdir(folder, 0700) != 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(folder, 0700) == 0)
+		return durable_sync_above(folder);
+	return errno == EEXIST ? 0 : -errno;
 }
 
 static void

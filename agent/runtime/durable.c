@@ -84,6 +84,25 @@ durable_replace(const char *dir, const char *name, const void *data, size_t size
 	return error;
 }
 
+int
+durable_sync_above(const char *path)
+{
+	char dir[PATH_MAX], *slash;
+	int fd, error;
+
+	if (snprintf(dir, sizeof(dir), "%s", path) >= (int)sizeof(dir))
+		return -ENAMETOOLONG;
+	slash = strrchr(dir, '/');
+	if (slash != NULL)
+		slash[1] = '\0';
+	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = fsync(fd) == 0 ? 0 : -errno;
+	close(fd);
+	return error;
+}
+
 static bool
 is_folders_owner(const char *path, uid_t uid)
 {

@@ -12,6 +12,9 @@
  */
 int durable_replace(const char *dir, const char *name, const void *data, size_t size);
 
+/* On disk is what was made, renamed or removed in the folder that PATH is in.  0 or -errno. */
+int durable_sync_above(const char *path);
+
 /*
  * Opens such a file for reading.  Only what was put there as above, or by root:
  * no symbolic link (-ELOOP), nothing but a regular file (-EINVAL), owned by us,

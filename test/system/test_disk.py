@@ -3,14 +3,10 @@
 
 import contextlib
 import os
-import re
-import shutil
 import stat
 import subprocess
 
-import pytest
-
-from lab import AGENT_AT_LISTED, BUILD, INNOCENT, LISTED, SANITIZED, until
+from lab import AGENT_AT_LISTED, BUILD, INNOCENT, LISTED, until
 
 
 @contextlib.contextmanager
@@ -166,27 +162,3 @@ def test_the_lock_is_no_other_file(lab, agent):
         assert done.returncode == 0 and "no lock in" in done.stderr, done
         assert precious.read_text() == "precious"
         (run_dir / "lock").unlink()
-
-
-@pytest.mark.skipif(shutil.which("strace") is None or SANITIZED, reason="needs strace, and no leak checker beside it")
-def test_the_order_of_writing(lab, agent):
-    """Temporary file, fsync, rename, fsync of the folder: by what the kernel is asked."""
-    agent.start()
-    assert agent.stop() == 0
-    trace = agent.dir / "trace"
-    lab.inside(lab.agent, "strace", "-f", "-y", "-o", trace, "-e", "trace=openat,write,fsync,rename,renameat,close",
-               BUILD / "threatlistd", "-c", agent.config, "--table", "panic")
-    text = trace.read_text()
-    state = re.escape(str(agent.dir / "state"))
-    wanted = [
-        rf'openat\(\d+<{state}>, "\.state\.new", O_WRONLY\|O_CREAT\|O_EXCL\|O_NOFOLLOW\|O_CLOEXEC, 0600\)',
-        rf"write\(\d+<{state}/\.state\.new>",
-        rf"fsync\(\d+<{state}/\.state\.new>\) += 0",
-        rf'renameat\(\d+<{state}>, "\.state\.new", \d+<{state}>, "state"\) = 0',
-        rf"fsync\(\d+<{state}>\) += 0",
-    ]
-    at = 0
-    for step in wanted:
-        match = re.compile(step).search(text, at)
-        assert match, (step, text[at:])
-        at = match.end()

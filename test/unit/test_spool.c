@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +20,22 @@
 
 #define NOW	INT64_C(1700000000000)
 #define DAY	(INT64_C(24) * 3600 * 1000)
+
+static unsigned int folder_syncs_to_fail;
+
+/* Instead of the C library's: a disk that does not confirm the names in a folder. */
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	if (folder_syncs_to_fail > 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		folder_syncs_to_fail--;
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 struct box {
 	char dir[64];
@@ -339,6 +358,62 @@ empty_spool_takes_another_name(void **state)
 	close_box(&box);
 }
 
+/* What is logged from now on, and in the end what was, as a text. */
+static int
+begin_log(int *old)
+{
+	int fd = memfd_create("log", 0);
+
+	assert_true(fd >= 0);
+	*old = dup(STDERR_FILENO);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	log_init("test", LOG_STYLE_JOURNAL);
+	return fd;
+}
+
+static unsigned int
+end_log(int fd, int old, const char *wanted)
+{
+	char text[4096] = "", *at = text;
+	unsigned int n = 0;
+
+	log_init("test", LOG_STYLE_SILENT);
+	assert_int_equal(dup2(old, STDERR_FILENO), STDERR_FILENO);
+	close(old);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) >= 0);
+	close(fd);
+	while ((at = strstr(at, wanted)) != NULL) {
+		n++;
+		at++;
+	}
+	return n;
+}
+
+static void
+folder_that_is_not_synced_is_counted_and_said_once(void **state)
+{
+	struct box box;
+	int log, old;
+
+	open_box(&box);
+	assert_int_equal(spool_unsynced(box.spool), 0);
+	log = begin_log(&old);
+	folder_syncs_to_fail = 3;
+	open_again(&box);
+	assert_false(box.opened.memory);
+	assert_int_equal(spool_unsynced(box.spool), 1);
+	spool_sync_folder(box.spool);
+	spool_sync_folder(box.spool);
+	assert_int_equal(spool_unsynced(box.spool), 3);
+	assert_int_equal(end_log(log, old, "spool folder not synced"), 1);
+	log = begin_log(&old);
+	spool_sync_folder(box.spool);
+	assert_int_equal(spool_unsynced(box.spool), 0);
+	spool_sync_folder(box.spool);
+	assert_int_equal(end_log(log, old, "spool folder synced"), 1);
+	close_box(&box);
+}
+
 int
 main(void)
 {
@@ -349,6 +424,7 @@ main(void)
 		cmocka_unit_test(history_goes_but_not_what_waits),
 		cmocka_unit_test(newer_spool_is_set_aside),
 		cmocka_unit_test(empty_spool_takes_another_name),
+		cmocka_unit_test(folder_that_is_not_synced_is_counted_and_said_once),
 	};
 
 	log_init("test", LOG_STYLE_SILENT);
