@@ -22,6 +22,7 @@
 #include "runtime/notify.h"
 #include "runtime/sandbox.h"
 #include "secrets.h"
+#include "sinkdirs.h"
 #include "table.h"
 #include "threatlistd/log.h"
 
@@ -154,6 +155,7 @@ reload(struct agent *agent)
 	conf_free(old);
 	say_environment(agent);
 	secrets_log(agent->conf);
+	sinkdirs_make(agent->conf);
 	endpoints_configure(agent->endpoints);
 	heartbeat_configure(agent->heartbeat);
 	for (i = 0; i < ROLE_LASTING; i++)
@@ -284,6 +286,7 @@ run(struct agent *agent)
 		goto out;
 	say_environment(agent);
 	secrets_log(agent->conf);
+	sinkdirs_make(agent->conf);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
 	heartbeat_configure(agent->heartbeat);
@@ -552,6 +555,7 @@ main(int argc, char **argv)
 	if (!options.check)
 		return serve(&options, conf);
 	secrets_log(conf);
+	sinkdirs_check(conf);
 	rc = options.print && conf_print(conf, stdout) != 0 ? 1 : 0;
 	conf_free(conf);
 	return rc;

@@ -11,6 +11,7 @@
 
 #include "runtime/sandbox.h"
 #include "secrets.h"
+#include "sinkdirs.h"
 
 #define HASH_TEXT_MAX	(2 * LIST_HASH_LEN + 1)
 
@@ -352,6 +353,13 @@ warn_of_secret(const struct secret *secret, void *warnings)
 }
 
 static void
+warn_of_sinkdir(const struct conf_sink *sink, const char *missing, void *warnings)
+{
+	warn(warnings, "sink %.64s: there is no directory %s: nothing is written to %s", sink->name,
+	    missing, sink->path);
+}
+
+static void
 add_warnings(const struct agent *agent, const struct role_answers *answers, cJSON *warnings)
 {
 	struct endpoints_view endpoints;
@@ -395,6 +403,7 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		warn(warnings, "reporter: %s", answers->reporter.warning);
 	/* looked at each time: it is over as soon as somebody has seen to it */
 	secrets_look(agent->conf, warn_of_secret, warnings);
+	sinkdirs_look(agent->conf, warn_of_sinkdir, warnings);
 }
 
 char *

@@ -77,12 +77,13 @@ allow_dir(struct landlock *landlock, const char *dir, enum landlock_way way)
 	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
 		return;
 	while ((error = landlock_allow(landlock, path, way)) == -ENOENT || error == -ENOTDIR) {
+		go_up(path);
+		/* all there is would be too much for a file that may never come */
 		if (strcmp(path, "/") == 0 || strcmp(path, ".") == 0)
 			break;
-		go_up(path);
 	}
 	if (error != 0)
-		log_warn("directory not allowed path=%s error=\"%s\"", path, strerror(-error));
+		log_warn("directory not allowed path=%s error=\"%s\"", dir, strerror(-error));
 }
 
 /* A file is replaced by renaming another: its directory, and that of what it links to. */
