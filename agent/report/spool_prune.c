@@ -107,19 +107,40 @@ drop_delivered(struct spool *spool, uint64_t *gone)
 	return error;
 }
 
-/* The oldest of what a sink still waits for. */
+/* How many of the n oldest rows that a sink waits for are frozen ones. */
+static int
+count_frozen(struct spool *spool, int64_t n, int64_t *frozen)
+{
+	sqlite3_stmt *stmt = db_prepare(spool, "SELECT count(*) FROM"
+	    " (SELECT frozen FROM (SELECT 1 AS frozen, since_ms FROM outbox WHERE state = 0"
+	    " UNION ALL SELECT 0, since_ms FROM wanted) ORDER BY since_ms, frozen LIMIT ?)"
+	    " WHERE frozen");
+
+	if (stmt == NULL)
+		return -ENOSPC;
+	sqlite3_bind_int64(stmt, 1, n);
+	return db_integer(spool, stmt, 0, frozen);
+}
+
+/*
+ * The oldest of what a sink still waits for, frozen or not: what a sink that
+ * works is about to be given is newer than what a dead one has let lie.
+ */
 static int
 drop_undelivered(struct spool *spool, uint64_t *gone)
 {
+	int64_t n = round_rows(spool), frozen;
 	int error;
 
-	error = delete_rows(spool, db_prepare(spool, "DELETE FROM outbox WHERE rowid IN"
-	    " (SELECT rowid FROM outbox WHERE state = 0 ORDER BY since_ms LIMIT ?)"),
-	    round_rows(spool), gone);
-	if (error == 0 && *gone == 0)
+	error = count_frozen(spool, n, &frozen);
+	if (error == 0)
+		error = delete_rows(spool, db_prepare(spool, "DELETE FROM outbox WHERE rowid IN"
+		    " (SELECT rowid FROM outbox WHERE state = 0 ORDER BY since_ms LIMIT ?)"),
+		    frozen, gone);
+	if (error == 0)
 		error = delete_rows(spool, db_prepare(spool, "DELETE FROM wanted WHERE"
 		    " (sink, finding) IN (SELECT sink, finding FROM wanted ORDER BY since_ms"
-		    " LIMIT ?)"), round_rows(spool), gone);
+		    " LIMIT ?)"), n - frozen, gone);
 	return error;
 }
 

@@ -320,6 +320,54 @@ history_goes_but_not_what_waits(void **state)
 	close_box(&box);
 }
 
+/* What a sink that works is about to get stays, as long as a dead one has older rows. */
+static void
+oldest_goes_first_frozen_or_not(void **state)
+{
+	struct finding finding;
+	struct spool_sink dead, alive;
+	struct spool_body *bodies;
+	struct box box;
+	char remote[32], *body = malloc(4096);
+	uint64_t lost;
+	unsigned int i, n;
+
+	assert_non_null(body);
+	memset(body, 'x', 4095);
+	memcpy(body, "{\"a\":\"", 6);
+	memcpy(body + 4093, "\"}", 3);
+	open_box(&box);
+	spool_free(box.spool);
+	box.spool = NULL;
+	box.conf.max_bytes = 1 << 20;
+	open_again(&box);
+	assert_int_equal(spool_sink(box.spool, "dead", NOW, &dead), 0);
+	assert_int_equal(spool_sink(box.spool, "alive", NOW, &alive), 0);
+	for (i = 0; i < 250 && !spool_is_full(box.spool); i++) {
+		snprintf(remote, sizeof(remote), "203.0.113.%u", i);
+		finding = finding_with(remote, false);
+		finding.active = false;
+		save(&box, &finding, body);
+		assert_int_equal(spool_want(box.spool, dead.row, finding.id, NOW + i), 0);
+	}
+	assert_in_range(i, 50, 249);
+	finding = finding_with("203.0.113.250", false);
+	save(&box, &finding, "{}");
+	assert_int_equal(spool_want(box.spool, alive.row, finding.id, NOW + 1000), 0);
+	assert_int_equal(spool_freeze(box.spool, alive.row, 10, NULL, NULL, &n), 0);
+	assert_int_equal(spool_prune(box.spool, NOW + DAY, &lost), 0);
+	assert_in_range(lost, 1, i - 1);
+	assert_false(spool_is_full(box.spool));
+	assert_int_equal(spool_waiting(box.spool, alive.row, 10, 1 << 20, false, &bodies, &n), 0);
+	assert_int_equal(n, 1);
+	spool_bodies_free(bodies, n);
+	assert_int_equal(spool_sink_stat(box.spool, dead.row, &dead), 0);
+	assert_int_equal(dead.pending, i - lost);
+	assert_int_equal(dead.oldest_pending_ms, NOW + (int64_t)lost);
+	free(body);
+	close_box(&box);
+}
+
 static void
 newer_spool_is_set_aside(void **state)
 {
@@ -422,6 +470,7 @@ main(void)
 		cmocka_unit_test(counters_come_back),
 		cmocka_unit_test(sequences_are_contiguous),
 		cmocka_unit_test(history_goes_but_not_what_waits),
+		cmocka_unit_test(oldest_goes_first_frozen_or_not),
 		cmocka_unit_test(newer_spool_is_set_aside),
 		cmocka_unit_test(empty_spool_takes_another_name),
 		cmocka_unit_test(folder_that_is_not_synced_is_counted_and_said_once),
