@@ -227,8 +227,9 @@ keep_tell_lost(struct keep *keep)
 		return;
 	if (rows > 0) {
 		snprintf(reason, sizeof(reason), "the spool is full (spool_max is %" PRIu64
-		    " bytes): %" PRIu64 " undelivered reports had to go",
-		    keep->conf.conf->agent.spool_max, rows);
+		    " bytes): %" PRIu64 " undelivered reports had to go, %" PRIu64
+		    " since the reporter's start",
+		    keep->conf.conf->agent.spool_max, rows, keep->lost_rows);
 		if (raise_lost(keep, reason) == 0)
 			keep->lost_told += rows;
 	}

@@ -146,6 +146,7 @@ int spool_refused(struct spool *spool, int64_t row, uint64_t sequence, int64_t n
 /*
  * Makes room: what is older than history, and above max_bytes the oldest
  * delivered rows, then the oldest undelivered ones, which are counted in *lost.
+ * The newest few events that say that reports were lost stay.
  */
 int spool_prune(struct spool *spool, int64_t now_ms, uint64_t *lost);
 bool spool_is_full(struct spool *spool);

@@ -56,6 +56,9 @@ int schema_set_host(struct spool *spool, const char *host_id);
 /* Whether anything was ever kept or numbered in it. */
 int schema_used(struct spool *spool, bool *used);
 
+/* SQL: a row of finding that says that reports were lost, as event_type() has it. */
+#define SPOOL_IS_LOSS	"type = 'Policy:EC2/ReportsLost.Custom'"
+
 /* States of a frozen body. */
 enum { OUTBOX_WAITING = 0, OUTBOX_DELIVERED = 1, OUTBOX_REFUSED = 2 };
 

@@ -9,6 +9,10 @@
 #define ROW_BYTES	2560	/* of a usual body */
 #define PRUNE_ROUNDS	200	/* each of about one percent */
 
+/* What says that reports were lost is worth more than any of them: the newest few stay. */
+#define EXPENDABLE	"finding NOT IN (SELECT id FROM finding WHERE " SPOOL_IS_LOSS	\
+	" ORDER BY created_ms DESC LIMIT 8)"
+
 #define WAITS	"(id IN (SELECT finding FROM wanted) OR"	\
 	" id IN (SELECT finding FROM outbox WHERE state = 0))"
 
@@ -113,8 +117,8 @@ count_frozen(struct spool *spool, int64_t n, int64_t *frozen)
 {
 	sqlite3_stmt *stmt = db_prepare(spool, "SELECT count(*) FROM"
 	    " (SELECT frozen FROM (SELECT 1 AS frozen, since_ms FROM outbox WHERE state = 0"
-	    " UNION ALL SELECT 0, since_ms FROM wanted) ORDER BY since_ms, frozen LIMIT ?)"
-	    " WHERE frozen");
+	    " AND " EXPENDABLE " UNION ALL SELECT 0, since_ms FROM wanted WHERE " EXPENDABLE
+	    ") ORDER BY since_ms, frozen LIMIT ?) WHERE frozen");
 
 	if (stmt == NULL)
 		return -ENOSPC;
@@ -135,12 +139,12 @@ drop_undelivered(struct spool *spool, uint64_t *gone)
 	error = count_frozen(spool, n, &frozen);
 	if (error == 0)
 		error = delete_rows(spool, db_prepare(spool, "DELETE FROM outbox WHERE rowid IN"
-		    " (SELECT rowid FROM outbox WHERE state = 0 ORDER BY since_ms LIMIT ?)"),
-		    frozen, gone);
+		    " (SELECT rowid FROM outbox WHERE state = 0 AND " EXPENDABLE
+		    " ORDER BY since_ms LIMIT ?)"), frozen, gone);
 	if (error == 0)
 		error = delete_rows(spool, db_prepare(spool, "DELETE FROM wanted WHERE"
-		    " (sink, finding) IN (SELECT sink, finding FROM wanted ORDER BY since_ms"
-		    " LIMIT ?)"), n - frozen, gone);
+		    " (sink, finding) IN (SELECT sink, finding FROM wanted WHERE " EXPENDABLE
+		    " ORDER BY since_ms LIMIT ?)"), n - frozen, gone);
 	return error;
 }
 

@@ -54,6 +54,7 @@ static const char *const migrations[] = {
 	"CREATE INDEX outbox_state ON outbox (state, sink, sequence);"
 	"CREATE INDEX outbox_done ON outbox (done_ms) WHERE done_ms IS NOT NULL;"
 	"CREATE INDEX outbox_finding ON outbox (finding);",
+	"CREATE INDEX finding_losses ON finding (created_ms) WHERE " SPOOL_IS_LOSS ";",
 };
 
 #define SCHEMA_VERSION	((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -320,10 +320,14 @@ history_goes_but_not_what_waits(void **state)
 	close_box(&box);
 }
 
-/* What a sink that works is about to get stays, as long as a dead one has older rows. */
+/*
+ * What a sink that works is about to get stays as long as a dead one has older
+ * rows; that reports were lost stays whatever its age.
+ */
 static void
 oldest_goes_first_frozen_or_not(void **state)
 {
+	struct event loss = { .name = EVENT_REPORTS_LOST, .time_ms = NOW - DAY };
 	struct finding finding;
 	struct spool_sink dead, alive;
 	struct spool_body *bodies;
@@ -343,6 +347,8 @@ oldest_goes_first_frozen_or_not(void **state)
 	open_again(&box);
 	assert_int_equal(spool_sink(box.spool, "dead", NOW, &dead), 0);
 	assert_int_equal(spool_sink(box.spool, "alive", NOW, &alive), 0);
+	assert_int_equal(spool_save_event(box.spool, "loss", &loss, "{}"), 0);
+	assert_int_equal(spool_want(box.spool, dead.row, "loss", NOW - DAY), 0);
 	for (i = 0; i < 250 && !spool_is_full(box.spool); i++) {
 		snprintf(remote, sizeof(remote), "203.0.113.%u", i);
 		finding = finding_with(remote, false);
@@ -362,9 +368,39 @@ oldest_goes_first_frozen_or_not(void **state)
 	assert_int_equal(n, 1);
 	spool_bodies_free(bodies, n);
 	assert_int_equal(spool_sink_stat(box.spool, dead.row, &dead), 0);
-	assert_int_equal(dead.pending, i - lost);
-	assert_int_equal(dead.oldest_pending_ms, NOW + (int64_t)lost);
+	assert_int_equal(dead.pending, 1 + i - lost);
+	assert_int_equal(dead.oldest_pending_ms, NOW - DAY);
+	assert_int_equal(spool_freeze(box.spool, dead.row, 2, NULL, NULL, &n), 0);
+	assert_int_equal(spool_waiting(box.spool, dead.row, 2, 1 << 20, false, &bodies, &n), 0);
+	assert_int_equal(n, 2);
+	assert_memory_equal(bodies[0].text, "{", 1);
+	spool_bodies_free(bodies, n);
 	free(body);
+	close_box(&box);
+}
+
+static void
+older_spool_becomes_one_of_today(void **state)
+{
+	struct finding finding = finding_with("203.0.113.1", false), found;
+	char command[256];
+	struct box box;
+
+	open_box(&box);
+	save(&box, &finding, "{}");
+	spool_free(box.spool);
+	box.spool = NULL;
+	snprintf(command, sizeof(command), "sqlite3 %s/spool.db 'DROP INDEX finding_losses;"
+	    " PRAGMA user_version = 1'", box.dir);
+	assert_int_equal(system(command), 0);
+	open_again(&box);
+	assert_false(box.opened.damaged);
+	memset(&found, 0, sizeof(found));
+	assert_true(spool_finding(box.spool, finding.id, &found));
+	finding_fini(&found);
+	snprintf(command, sizeof(command), "sqlite3 %s/spool.db 'PRAGMA user_version; SELECT sql"
+	    " FROM sqlite_master' | grep -c -e '^2$' -e finding_losses | grep -q 2", box.dir);
+	assert_int_equal(system(command), 0);
 	close_box(&box);
 }
 
@@ -471,6 +507,7 @@ main(void)
 		cmocka_unit_test(sequences_are_contiguous),
 		cmocka_unit_test(history_goes_but_not_what_waits),
 		cmocka_unit_test(oldest_goes_first_frozen_or_not),
+		cmocka_unit_test(older_spool_becomes_one_of_today),
 		cmocka_unit_test(newer_spool_is_set_aside),
 		cmocka_unit_test(empty_spool_takes_another_name),
 		cmocka_unit_test(folder_that_is_not_synced_is_counted_and_said_once),
