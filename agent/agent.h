@@ -140,6 +140,8 @@ void role_restart(struct role *role);
 /* Asks it to end for good; when all have, roles_stopped() is true. */
 void role_stop(struct role *role);
 void role_kill(struct role *role, int signo);
+/* Ends it at once, and hears nothing more of it. */
+void role_abandon(struct role *role);
 bool role_running(const struct role *role);
 const char *role_name(enum role_kind kind);
 pid_t role_pid(const struct role *role);

@@ -292,7 +292,7 @@ confirm(struct client *client)
 	rc = agent_confirm(agent, client->peer.by, client->token);
 	if (rc == -ENOENT)
 		answer(client, 1, "nothing waits for a confirmation: mode is %s%s",
-		    mode_text(agent_mode(agent)), agent->state.isolate ? ", isolated" : "");
+		    mode_name(agent_mode(agent)), agent->state.isolate ? ", isolated" : "");
 	else if (rc != 0)
 		answer(client, 1, "not confirmed: the enforcer is not running, try again");
 }
@@ -601,6 +601,23 @@ control_planned(struct control *control, const struct msg_planned *planned)
 		answer_json(client, plan_json(control->agent, &planned->plan));
 }
 
+/* What has come of an order that waits for nothing. */
+static const char *
+outcome_of(const struct client *client)
+{
+	switch (client->request.kind) {
+	case CONTROL_PANIC:
+		return "everything is lifted until \"threatlistctl resume\"";
+	case CONTROL_PURGE:
+		return "the table is deleted until \"threatlistctl resume\"";
+	case CONTROL_RESUME:
+		return "nothing is lifted any more";
+	default:
+		return agent_mode(client->control->agent) == ENFORCE_DROP ?
+		    "what is listed is dropped" : "what is listed is counted, nothing is dropped";
+	}
+}
+
 void
 control_mode_done(struct control *control, const struct msg_mode_done *done, int kept)
 {
@@ -627,7 +644,7 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 		answer(client, 0, "done; falls back to watch in %u s unless you run "
 		    "\"threatlistctl confirm\"", control->agent->state.confirm.s);
 	else
-		answer(client, 0, "done");
+		answer(client, 0, "done: %s", outcome_of(client));
 }
 
 struct control *

@@ -325,12 +325,10 @@ agent_ready(struct agent *agent)
 		return;
 	agent->ready = true;
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=mode %s, %zu sources",
-	    agent_mode(agent) == ENFORCE_DROP ? "drop" : agent_mode(agent) == ENFORCE_WATCH ?
-	    "watch" : "off", agent->conf->nsources);
+	    mode_name(agent_mode(agent)), agent->conf->nsources);
 	notify_send(text);
-	log_notice("ready mode=%s sources=%zu sinks=%zu host=%s",
-	    agent_mode(agent) == ENFORCE_DROP ? "drop" : agent_mode(agent) == ENFORCE_WATCH ?
-	    "watch" : "off", agent->conf->nsources, agent->conf->nsinks, agent->facts.host_id);
+	log_notice("ready mode=%s sources=%zu sinks=%zu host=%s", mode_name(agent_mode(agent)),
+	    agent->conf->nsources, agent->conf->nsinks, agent->facts.host_id);
 }
 
 /* Says what is missing before anything is touched.  An exit code, 0: go on. */

@@ -37,12 +37,6 @@ agent_confirm_until(const struct agent *agent)
 	    agent->state.confirm.until_ms : 0;
 }
 
-static const char *
-mode_name(uint8_t mode)
-{
-	return mode == ENFORCE_DROP ? "drop" : mode == ENFORCE_WATCH ? "watch" : "off";
-}
-
 static void
 raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char *by)
 {

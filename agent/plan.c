@@ -60,7 +60,7 @@ plan_json(const struct agent *agent, const struct enforce_plan *plan)
 	cJSON *object = cJSON_CreateObject(), *kernel;
 	char *json;
 
-	cJSON_AddStringToObject(object, "mode", mode_text(agent_mode(agent)));
+	cJSON_AddStringToObject(object, "mode", mode_name(agent_mode(agent)));
 	if (agent->state.panic)
 		cJSON_AddTrueToObject(object, "panic");
 	if (agent->state.purged)

@@ -412,6 +412,14 @@ role_kill(struct role *role, int signo)
 		kill(role->pid, signo);
 }
 
+void
+role_abandon(struct role *role)
+{
+	channel_free(role->channel);
+	role->channel = NULL;
+	role_kill(role, SIGKILL);
+}
+
 bool
 role_running(const struct role *role)
 {

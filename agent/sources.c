@@ -117,12 +117,19 @@ find_detector(const struct sources *sources)
 int
 sources_configure(struct sources *sources)
 {
+	struct role *feed = sources->agent->roles[ROLE_FEED];
 	int rc = rows_lay_out(&sources->rows, sources->agent);
 
-	sources->changed = sources->changed || rc == 0;
-	if (rc == 0)
-		agent_set_detector(sources->agent, find_detector(sources));
-	return rc;
+	if (rc != 0)
+		return rc;
+	sources->changed = true;
+	agent_set_detector(sources->agent, find_detector(sources));
+	/* one that is out answers for the sources of before, or waits for a server that is none any more */
+	if (role_running(feed)) {
+		role_abandon(feed);
+		sources->facts_ms = 0;
+	}
+	return 0;
 }
 
 /*
@@ -283,7 +290,7 @@ sources_domains(struct sources *sources, const struct msg_domains *domains, int 
 	if (source == NULL || source->discovery != NULL || !source->fetching) {
 		log_error("feed answered for source %u, which it was not asked for",
 		    domains->source);
-		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		role_abandon(sources->agent->roles[ROLE_FEED]);
 		return;
 	}
 	source_take_domains(source, fd);
@@ -297,14 +304,14 @@ sources_fetched(struct sources *sources, const struct msg_fetched *fetched, int 
 	if (fetched->source >= sources->rows.n || !sources->rows.all[fetched->source].fetching) {
 		log_error("feed answered for source %u, which it was not asked for",
 		    fetched->source);
-		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		role_abandon(sources->agent->roles[ROLE_FEED]);
 		return;
 	}
 	source = &sources->rows.all[fetched->source];
 	if (source->discovery != NULL) {
 		log_error("feed answered with a list for source=%s, which is none",
 		    source->conf->name);
-		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		role_abandon(sources->agent->roles[ROLE_FEED]);
 		return;
 	}
 	if (source_fetched(source, fetched, fd))
@@ -324,7 +331,7 @@ sources_discovered(struct sources *sources, const struct msg_discovered *discove
 	if (source == NULL || source->discovery == NULL || !source->fetching) {
 		log_error("feed answered for source %u, which it was not asked for",
 		    discovered->source);
-		role_kill(sources->agent->roles[ROLE_FEED], SIGKILL);
+		role_abandon(sources->agent->roles[ROLE_FEED]);
 		return;
 	}
 	if (!discovery_take(source->discovery, discovered, &reason, &listed))

@@ -15,12 +15,6 @@
 
 #define HASH_TEXT_MAX	(2 * LIST_HASH_LEN + 1)
 
-const char *
-mode_text(uint8_t mode)
-{
-	return mode == ENFORCE_DROP ? "drop" : mode == ENFORCE_WATCH ? "watch" : "off";
-}
-
 static void
 add_number(cJSON *object, const char *key, uint64_t value)
 {
@@ -410,7 +404,7 @@ char *
 status_json(const struct agent *agent, const struct role_answers *answers)
 {
 	cJSON *object = cJSON_CreateObject(), *warnings = cJSON_CreateArray();
-	const char *mode = mode_text(agent_mode(agent));
+	const char *mode = mode_name(agent_mode(agent));
 	char *text;
 
 	if (agent->state.panic)
@@ -420,7 +414,7 @@ status_json(const struct agent *agent, const struct role_answers *answers)
 	cJSON_AddStringToObject(object, "version", VERSION);
 	cJSON_AddStringToObject(object, "hostId", agent->facts.host_id);
 	cJSON_AddStringToObject(object, "mode", mode);
-	cJSON_AddStringToObject(object, "intent", mode_text(agent->conf->enforce.mode));
+	cJSON_AddStringToObject(object, "intent", mode_name(agent->conf->enforce.mode));
 	add_time(object, "confirmUntil", agent_confirm_until(agent) != 0 ?
 	    agent->state.confirm.wall_ms : 0);
 	cJSON_AddBoolToObject(object, "isolated", answers->has_enforcer ?

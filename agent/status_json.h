@@ -26,6 +26,4 @@ char *check_json(const struct agent *agent, const struct addr *addr,
 /* plan.c: contract §1, "plan". */
 char *plan_json(const struct agent *agent, const struct enforce_plan *plan);
 
-const char *mode_text(uint8_t mode);	/* drop, watch, off */
-
 #endif

@@ -206,6 +206,36 @@ confirm(struct enforce *enforce, struct state *state, struct enforce_error *erro
 	return rc;
 }
 
+struct table_word {
+	const char *order;
+	const char *command;	/* what to use instead when an agent runs */
+	const char *outcome;	/* to say when it is done; NULL: nothing, or it has been said */
+};
+
+/* NULL: there is no such order. */
+static const struct table_word *
+find_word(const char *order)
+{
+	static const struct table_word words[] = {
+		{ "panic", "panic", "everything is lifted until \"threatlistctl resume\"" },
+		{ "resume", "resume", "nothing is lifted any more; a table that was deleted comes "
+		    "back with the agent" },
+		{ "purge", "purge", "the table is deleted until \"threatlistctl resume\"" },
+		{ "remove", "purge", NULL },
+		{ "expire", "enforce watch", NULL },
+		{ "confirm", "confirm", NULL },
+		{ "isolate-on", "isolate on", NULL },
+		{ "isolate-off", "isolate off", "not isolated" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i].order, order) == 0)
+			return &words[i];
+	}
+	return NULL;
+}
+
 static int
 carry_out(const struct conf *conf, const struct table_order *wanted, struct enforce *enforce)
 {
@@ -244,26 +274,10 @@ carry_out(const struct conf *conf, const struct table_order *wanted, struct enfo
 		fprintf(stderr, "threatlistd: %s: %s\n", order, error.text);
 		return exit_code(rc);
 	}
+	if (find_word(order)->outcome != NULL)
+		printf("done: %s\n", find_word(order)->outcome);
 	/* the package goes: one that comes back is to enforce as it did before */
 	return strcmp(order, "remove") == 0 ? 0 : keep(conf, &state);
-}
-
-/* What to say instead when an agent runs; NULL: there is no such order. */
-static const char *
-command_of(const char *order)
-{
-	static const struct { const char *order, *command; } commands[] = {
-		{ "panic", "panic" }, { "resume", "resume" }, { "purge", "purge" },
-		{ "remove", "purge" }, { "expire", "enforce watch" }, { "confirm", "confirm" },
-		{ "isolate-on", "isolate on" }, { "isolate-off", "isolate off" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].order, order) == 0)
-			return commands[i].command;
-	}
-	return NULL;
 }
 
 static bool
@@ -274,7 +288,7 @@ is_order(const struct table_order *order)
 
 	if (strcmp(order->word, "isolate-on") == 0)
 		return take_isolation(order, &seconds, &wanted);
-	return command_of(order->word) != NULL && order->nwords == 0;
+	return find_word(order->word) != NULL && order->nwords == 0;
 }
 
 int
@@ -303,7 +317,7 @@ table_order(const struct conf *conf, const struct table_order *order)
 	rc = lock_run_dir(conf->agent.run_dir, &holder);
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
-		    (int)holder, command_of(order->word));
+		    (int)holder, find_word(order->word)->command);
 		return 1;
 	}
 	if (rc != 0) {

@@ -42,7 +42,7 @@ print_held(const cJSON *plan)
 static void
 print_sets(const cJSON *plan)
 {
-	static const char *const heads[] = { "set", ">members", ">added", ">removed", "", NULL };
+	static const char *const heads[] = { "set", ">members", ">added", ">removed", "note", NULL };
 	const cJSON *set;
 	struct grid *grid = grid_new(heads);
 

@@ -314,8 +314,11 @@ add_finding(struct grid *grid, const cJSON *finding)
 		grid_cell(grid, reply_text(remote, "ipAddressV6"));
 	else
 		grid_cell(grid, reply_text(own, "entry"));
-	grid_cellf(grid, "%.0f", reply_number(own, "packetsFromRemote") +
-	    reply_number(own, "packetsToRemote"));
+	if (connection == NULL)
+		grid_cell(grid, NULL);
+	else
+		grid_cellf(grid, "%.0f", reply_number(own, "packetsFromRemote") +
+		    reply_number(own, "packetsToRemote"));
 	grid_cell(grid, reply_text(finding, "id"));
 }
 

@@ -112,7 +112,7 @@ open_ledger(struct ledger_file *file, const char *origin)
 		return error;
 	file->anew = anew != NULL;
 	if (anew != NULL)
-		log_info("ledger begun reason=\"the one there is %s\"", anew);
+		log_info("ledger begun reason=\"the file is %s\"", anew);
 	return 0;
 }
 

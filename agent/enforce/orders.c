@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "enforce/enforcer.h"
+#include "runtime/state.h"
 
 int
 orders_remove_table(struct enforcer *enforcer, struct enforce_error *err)
@@ -254,8 +255,12 @@ orders_take(struct enforcer *enforcer, const struct msg_mode *order)
 		enforcer->last_change_ms = loop_wall_ms();
 	else if (waits_for_table(enforcer))
 		guard_failed(enforcer, err.text);
-	log_notice("order done order=%s mode=%u error=\"%s\"", order_name(order->order),
-	    order->mode, error == 0 ? "none" : err.text);
+	if (error == 0)
+		log_notice("order done order=%s mode=%s", order_name(order->order),
+		    mode_name(order->mode));
+	else
+		log_warn("order not done order=%s mode=%s error=\"%s\"",
+		    order_name(order->order), mode_name(order->mode), err.text);
 	if (order->token == 0)
 		return;
 	message.u.mode_done.token = order->token;

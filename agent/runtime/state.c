@@ -20,6 +20,12 @@ static const char *const mode_names[] = {
 	[ENFORCE_OFF] = "off", [ENFORCE_WATCH] = "watch", [ENFORCE_DROP] = "drop",
 };
 
+const char *
+mode_name(uint8_t mode)
+{
+	return mode <= ENFORCE_DROP ? mode_names[mode] : "unknown";
+}
+
 static int
 mode_by_name(const char *name)
 {

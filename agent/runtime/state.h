@@ -37,6 +37,9 @@ struct state {
 	uint16_t isolate_port;		/* of ours, that the session is to */
 };
 
+/* drop, watch or off; "unknown" beyond them. */
+const char *mode_name(uint8_t mode);
+
 /* Begins at now_ms (loop_now_ms) and wall_ms; 0 seconds: nothing waits. */
 void deadline_begin(struct deadline *deadline, uint32_t seconds, int64_t now_ms, int64_t wall_ms);
 /* Nothing waits for a confirmation any more. */

@@ -118,7 +118,7 @@ def logged():
 
 
 def catalogue():
-    body = page("threatlistd.8").split(".Sh DIAGNOSTICS")[1].split("\n.Sh ")[0]
+    body = page("threatlistd.8").split(".Sh DIAGNOSTICS")[1].split("\n.Ss What status warns of")[0]
     return set(re.findall(r"^\.It (.+)$", body, re.M))
 
 
@@ -128,6 +128,16 @@ def test_every_message_has_an_answer():
     missing = {head for level in heads.values() for head in level
                if not BETWEEN_ROLES.match(head) and head not in catalogue()}
     assert missing == set()
+
+
+def test_every_warning_of_status_has_an_answer():
+    body = page("threatlistd.8").split(".Ss What status warns of")[1].split("\n.Sh ")[0].replace("\\(dq", '\\"')
+    source = re.sub(r'"\s*\n\s*"', "", (ROOT / "agent/status_json.c").read_text())
+    texts = re.findall(r'\bwarn\(warnings, "((?:[^"\\]|\\.)*)"', source)
+    assert len(texts) > 15
+    # what stands between the parts that differ each time
+    parts = {part.strip(" :(") for text in texts for part in re.split(r"%\w+", text)}
+    assert {part for part in parts if len(part) > 3 and part not in body} == set()
 
 
 def test_no_message_is_made_up():

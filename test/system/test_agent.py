@@ -226,6 +226,23 @@ def test_reload_is_all_or_nothing(lab, agent):
     assert lab.has_table()
 
 
+def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
+    """Whoever takes a slow source out of the config has the rest at once, and no error of ours in the log."""
+    hang = ("import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); "
+            "print('met', flush=True); time.sleep(60)")
+    met = lab.work / "met"
+    with open(met, "w", encoding="utf-8") as out:
+        lab.start(lab.agent, sys.executable, "-c", hang, log=out)
+    good = agent.config.read_text()
+    agent.configure(sources="[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
+    agent.start(wait=False)
+    assert until(lambda: "met" in met.read_text()), agent.log()
+    agent.config.write_text(good)
+    agent.process.send_signal(signal.SIGHUP)
+    assert until(lambda: lab.in_set("hosts4", LISTED), 3 if "asan" not in str(BUILD) else 8), agent.log()
+    assert "<3>" not in agent.log(), agent.log()
+
+
 def test_on_stop(lab, agent):
     agent.start()
     assert agent.stop() == 0
