@@ -39,7 +39,7 @@ drop_domains(struct source *source)
 void
 source_take_domains(struct source *source, int fd)
 {
-	char *text = malloc(DOMAINS_BYTES + 1);
+	char *text = malloc(DOMAINS_BYTES + 1), *fitted;
 	size_t have = 0;
 	ssize_t n = 1;
 	uint32_t names;
@@ -56,9 +56,8 @@ source_take_domains(struct source *source, int fd)
 		free(text);
 		return;
 	}
-	source->domains = realloc(text, have);
-	if (source->domains == NULL)
-		source->domains = text;
+	fitted = realloc(text, have);
+	source->domains = fitted != NULL ? fitted : text;
 	source->domains_size = have;
 }
 

@@ -14,6 +14,12 @@
 
 #include <expat.h>
 
+/* Expat 2.9 would have these instead, which count alike on all machines. */
+#if XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION < 9
+#define XML_GetCurrentLineNumber64	XML_GetCurrentLineNumber
+#define XML_GetCurrentByteIndex64	XML_GetCurrentByteIndex
+#endif
+
 #define CHUNK		65536		/* bytes handed to expat at a time */
 #define TOKEN_MAX	(1u << 20)	/* bytes of a tag, a comment, … */
 #define DEPTH_MAX	64		/* elements within each other; STIX has some 15 */
@@ -67,7 +73,7 @@ stop(struct stix *stix, int error)
 static uint32_t
 line_of(const struct stix *stix)
 {
-	return (uint32_t)XML_GetCurrentLineNumber(stix->parser);
+	return (uint32_t)XML_GetCurrentLineNumber64(stix->parser);
 }
 
 static const char *
@@ -404,7 +410,7 @@ static int
 refuse(struct stix *stix, const char *data, size_t size)
 {
 	enum XML_Error code = XML_GetErrorCode(stix->parser);
-	XML_Index index = XML_GetCurrentByteIndex(stix->parser);
+	int64_t index = XML_GetCurrentByteIndex64(stix->parser);
 	size_t at = index < 0 || (size_t)index > size ? size : (size_t)index, end;
 	const char *hint = "";
 
@@ -430,14 +436,14 @@ static int
 read_all(struct stix *stix, const char *data, size_t size)
 {
 	size_t at = 0, n;
-	XML_Index seen;
+	int64_t seen;
 
 	do {
 		n = size - at < CHUNK ? size - at : CHUNK;
 		if (XML_Parse(stix->parser, data + at, (int)n, at + n == size) != XML_STATUS_OK)
 			return stix->error != 0 ? stix->error : refuse(stix, data, size);
 		at += n;
-		seen = XML_GetCurrentByteIndex(stix->parser);
+		seen = XML_GetCurrentByteIndex64(stix->parser);
 		if (at < size && seen >= 0 && at - (size_t)seen > TOKEN_MAX)
 			return format_refuse(stix->report, line_of(stix),
 			    "a tag or comment longer than %u bytes", TOKEN_MAX);
