@@ -136,7 +136,7 @@ def test_every_warning_of_status_has_an_answer():
     texts = re.findall(r'\bwarn\(warnings, "((?:[^"\\]|\\.)*)"', source)
     assert len(texts) > 15
     # what stands between the parts that differ each time
-    parts = {part.strip(" :(") for text in texts for part in re.split(r"%\w+", text)}
+    parts = {part.strip(" :(") for text in texts for part in re.split(r"%[.\w]+", text)}
     assert {part for part in parts if len(part) > 3 and part not in body} == set()
 
 
