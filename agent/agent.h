@@ -269,7 +269,7 @@ void heartbeat_free(struct heartbeat *heartbeat);
 void heartbeat_configure(struct heartbeat *heartbeat);
 
 /* control.c */
-struct control *control_new(struct agent *agent);	/* NULL: said in the log */
+struct control *control_new(struct agent *agent);	/* NULL: no memory */
 void control_free(struct control *control);
 void control_answered(struct control *control, const struct msg_answer *answer, int fd);
 void control_checked(struct control *control, const struct msg_checked *checked);

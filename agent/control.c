@@ -25,6 +25,7 @@
 #define ASK_LIMIT_MS		5000	/* for a client to send its request */
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
 #define CHECK_LIMIT_MS		2000
+#define LISTEN_AGAIN_MS		5000	/* where the socket could not be made */
 
 struct client {
 	struct control *control;
@@ -40,7 +41,9 @@ struct client {
 
 struct control {
 	struct agent *agent;
-	int fd;
+	int fd;				/* negative: not yet */
+	bool told;			/* that it could not be made */
+	struct loop_timer *again;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	bool full;			/* who comes now waits in the backlog */
 	uint64_t next_token, next_number;
@@ -239,7 +242,6 @@ static void
 refresh(struct client *client)
 {
 	const char *name = client->request.text;
-
 	bool discover = (client->request.flags & CONTROL_DISCOVER) != 0;
 
 	if (sources_refresh(client->control->agent->sources, name[0] != '\0' ? name : NULL,
@@ -647,11 +649,32 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 		answer(client, 0, "done: %s", outcome_of(client));
 }
 
+/* A run directory that is full, read-only or occupied: the rest of the agent goes on. */
+static void
+begin_listening(void *arg)
+{
+	struct control *control = arg;
+	int fd = control_listen(control->path);
+
+	control->fd = fd;
+	if (fd >= 0) {
+		loop_add_fd(control->agent->loop, fd, EPOLLIN, on_client, control);
+		if (control->told)
+			log_notice("control socket opened path=%s", control->path);
+		return;
+	}
+	if (!control->told)
+		log_error("control socket not opened path=%s error=\"%s\"", control->path,
+		    strerror(-fd));
+	control->told = true;
+	loop_timer_start(control->agent->loop, control->again, LISTEN_AGAIN_MS);
+}
+
 struct control *
 control_new(struct agent *agent)
 {
 	struct control *control;
-	int i, fd;
+	int i;
 
 	control = calloc(1, sizeof(*control));
 	if (control == NULL)
@@ -664,19 +687,11 @@ control_new(struct agent *agent)
 		control->clients[i].limit = loop_timer_new(agent->loop, too_late,
 		    &control->clients[i]);
 	}
+	control->again = loop_timer_new(agent->loop, begin_listening, control);
 	if (snprintf(control->path, sizeof(control->path), "%s/" CONTROL_SOCKET,
 	    agent->conf->agent.run_dir) >= (int)sizeof(control->path))
-		fd = -ENAMETOOLONG;
-	else
-		fd = control_listen(control->path);
-	if (fd < 0) {
-		log_error("control socket not opened path=%s error=\"%s\"", control->path,
-		    strerror(-fd));
-		free(control);
-		return NULL;
-	}
-	control->fd = fd;
-	loop_add_fd(agent->loop, fd, EPOLLIN, on_client, control);
+		control->path[0] = '\0';	/* said by control_listen */
+	begin_listening(control);
 	return control;
 }
 
@@ -692,8 +707,11 @@ control_free(struct control *control)
 			answer(&control->clients[i], 3, "the agent is ending");
 		loop_timer_free(control->agent->loop, control->clients[i].limit);
 	}
-	loop_del_fd(control->agent->loop, control->fd);
-	close(control->fd);
-	unlink(control->path);
+	loop_timer_free(control->agent->loop, control->again);
+	if (control->fd >= 0) {
+		loop_del_fd(control->agent->loop, control->fd);
+		close(control->fd);
+		unlink(control->path);
+	}
 	free(control);
 }

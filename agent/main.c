@@ -268,7 +268,7 @@ start(struct agent *agent)
 	}
 	agent->control = control_new(agent);
 	if (agent->control == NULL)
-		return -EIO;
+		return -ENOMEM;
 	if (mode_begin(agent) != 0 || isolation_begin(agent) != 0 || agent_renew_conf(agent) != 0 ||
 	    sources_configure(agent->sources) != 0)
 		return -ENOMEM;
@@ -365,11 +365,10 @@ claim(const struct conf *conf)
 		    (int)holder, conf->agent.run_dir);
 		return 1;
 	}
-	if (rc != 0) {
-		log_error("not started path=%s error=\"run_dir: %s\"", conf->agent.run_dir,
-		    strerror(-rc));
-		return 1;
-	}
+	/* enforcing comes first: the namespace is claimed in any case */
+	if (rc != 0)
+		log_error("run dir not locked path=%s error=\"%s\"; going on without",
+		    conf->agent.run_dir, strerror(-rc));
 	rc = lock_namespace();
 	if (rc != 0) {
 		log_error("not started error=\"%s\"", rc == -EBUSY ?

@@ -61,22 +61,24 @@ say_fix(struct secret *secret, const struct stat *st)
 {
 	const struct passwd *user = getpwnam(AGENT_USER);
 
-	if (user == NULL || st->st_uid == user->pw_uid)
+	if (secret->list)
+		snprintf(secret->fix, sizeof(secret->fix), "chmod o-w %s", secret->path);
+	else if (user == NULL || st->st_uid == user->pw_uid)
 		snprintf(secret->fix, sizeof(secret->fix), "chmod 0600 %s", secret->path);
 	else
 		snprintf(secret->fix, sizeof(secret->fix), "chown root:" AGENT_USER
 		    " %s; chmod 0640 %s", secret->path, secret->path);
 }
 
-static void __attribute__((format(printf, 3, 4)))
-look_at(struct look *look, const char *path, const char *fmt, ...)
+static void __attribute__((format(printf, 4, 5)))
+look_at(struct look *look, const char *path, mode_t wrong, const char *fmt, ...)
 {
-	struct secret secret = { .path = path };
+	struct secret secret = { .path = path, .list = wrong == S_IWOTH };
 	struct stat st;
 	va_list args;
 
 	if (path == NULL || stat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    (st.st_mode & ANYBODY) == 0 || is_known(look, &st) || is_closed_above(path) ||
+	    (st.st_mode & wrong) == 0 || is_known(look, &st) || is_closed_above(path) ||
 	    look->ntold == SECRETS_MAX)
 		return;
 	look->told[look->ntold].dev = st.st_dev;
@@ -96,12 +98,12 @@ look_at_sink(struct look *look, const struct conf_sink *sink)
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	char path[PATH_MAX];
 
-	look_at(look, sink->token_file, "token_file of sink %.64s", sink->name);
-	look_at(look, sink->header_file, "header_file of sink %.64s", sink->name);
-	look_at(look, sink->key_file, "key_file of sink %.64s", sink->name);
+	look_at(look, sink->token_file, ANYBODY, "token_file of sink %.64s", sink->name);
+	look_at(look, sink->header_file, ANYBODY, "header_file of sink %.64s", sink->name);
+	look_at(look, sink->key_file, ANYBODY, "key_file of sink %.64s", sink->name);
 	if (dir != NULL && sink->token_credential != NULL && snprintf(path, sizeof(path), "%s/%s",
 	    dir, sink->token_credential) < (int)sizeof(path))
-		look_at(look, path, "token_credential of sink %.64s", sink->name);
+		look_at(look, path, ANYBODY, "token_credential of sink %.64s", sink->name);
 }
 
 static void
@@ -111,11 +113,11 @@ look_at_aws(struct look *look)
 	char path[PATH_MAX];
 
 	if (file != NULL && file[0] != '\0')
-		look_at(look, file, "AWS_SHARED_CREDENTIALS_FILE");
+		look_at(look, file, ANYBODY, "AWS_SHARED_CREDENTIALS_FILE");
 	else if (home != NULL && home[0] != '\0' &&
 	    snprintf(path, sizeof(path), "%s/.aws/credentials", home) < (int)sizeof(path))
-		look_at(look, path, "AWS credentials");
-	look_at(look, getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+		look_at(look, path, ANYBODY, "AWS credentials");
+	look_at(look, getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), ANYBODY,
 	    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
 }
 
@@ -125,6 +127,11 @@ secrets_look(const struct conf *conf, secret_fn *found, void *arg)
 	struct look look = { .found = found, .arg = arg };
 	size_t i;
 
+	for (i = 0; i < conf->nsources; i++) {
+		if (conf->sources[i].type == SOURCE_FILE)
+			look_at(&look, conf->sources[i].location, S_IWOTH, "list of source %.64s",
+			    conf->sources[i].name);
+	}
 	for (i = 0; i < conf->nsinks; i++)
 		look_at_sink(&look, &conf->sinks[i]);
 	if (conf_calls_aws(conf))
@@ -134,8 +141,12 @@ secrets_look(const struct conf *conf, secret_fn *found, void *arg)
 static void
 log_secret(const struct secret *secret, void *arg)
 {
-	log_warn("secret open to others path=%s use=\"%s\" mode=%04o run=\"%s\"", secret->path,
-	    secret->use, (unsigned int)secret->mode, secret->fix);
+	if (secret->list)
+		log_warn("list writable by everyone path=%s use=\"%s\" mode=%04o run=\"%s\"",
+		    secret->path, secret->use, (unsigned int)secret->mode, secret->fix);
+	else
+		log_warn("secret open to others path=%s use=\"%s\" mode=%04o run=\"%s\"",
+		    secret->path, secret->use, (unsigned int)secret->mode, secret->fix);
 }
 
 void

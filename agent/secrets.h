@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files with tokens and keys that others on this host may read or change. */
+/* Tokens and keys that others on this host may read or change, and lists that they may change. */
 #ifndef SECRETS_H
 #define SECRETS_H
 
@@ -7,14 +7,16 @@
 
 #include "runtime/conf.h"
 
-#define SECRETS_MAX	(CONF_SINKS_MAX * 4 + 2)
+#define SECRETS_MAX	(CONF_SINKS_MAX * 4 + 2 + LIST_SOURCES_MAX)
 #define SECRET_FIX_MAX	(2 * CONF_LINE_MAX + 64)	/* bytes: two commands with the path */
 
 /*
- * One that anybody may read or write: what reads it ("token_file of sink NAME"),
- * its mode, and the commands that end that.  All of it is the caller's to copy.
+ * One that anybody may read or write, or a list that anybody may write: what reads
+ * it ("token_file of sink NAME"), its mode, and the commands that end that.  All of
+ * it is the caller's to copy.
  */
 struct secret {
+	bool list;
 	const char *path;
 	char use[96];
 	mode_t mode;			/* permission bits */

@@ -342,8 +342,8 @@ confined_json(const struct agent *agent, cJSON *warnings)
 static void
 warn_of_secret(const struct secret *secret, void *warnings)
 {
-	warn(warnings, "others may read or change %s (%s, mode %04o): run \"%s\"", secret->path,
-	    secret->use, (unsigned int)secret->mode, secret->fix);
+	warn(warnings, "others may %schange %s (%s, mode %04o): run \"%s\"",
+	    secret->list ? "" : "read or ", secret->path, secret->use, (unsigned int)secret->mode, secret->fix);
 }
 
 static void

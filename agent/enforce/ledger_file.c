@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/durable.h"
 #include "threatlistd/log.h"
 
 #define BOOT_ID_PATH	"/proc/sys/kernel/random/boot_id"
@@ -66,19 +67,41 @@ reserve_blocks(uint64_t offset, uint64_t size, void *arg)
 	return -posix_fallocate(file->fd, (off_t)offset, (off_t)size);
 }
 
+/* The agent's own, or none: what somebody else put in its place makes way for one. */
+static int
+open_own(const char *path)
+{
+	int fd, error = 0, tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			error = durable_check(fd, path);
+		else
+			error = -errno;
+		if (error == 0)
+			return fd;
+		if (fd >= 0)
+			close(fd);
+		if ((error != -EPERM && error != -EACCES && error != -EINVAL &&
+		    error != -ELOOP) || unlink(path) != 0)
+			return error;
+		log_warn("ledger replaced path=%s error=\"%s\"", path, strerror(-error));
+	}
+	return error;
+}
+
 /* The file, locked, of the right size: any other is emptied first. */
 static int
 open_file(struct ledger_file *file, const char *path)
 {
 	struct stat stat;
 
-	file->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	file->fd = open_own(path);
 	if (file->fd < 0)
-		return -errno;
+		return file->fd;
 	if (fstat(file->fd, &stat) != 0)
 		return -errno;
-	if (!S_ISREG(stat.st_mode))
-		return -EINVAL;
 	if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
 		return -errno;
 	if ((uint64_t)stat.st_size != file->size &&

@@ -73,25 +73,46 @@ spool_commit(struct spool *spool)
 	return error;
 }
 
-/* SQLite would make it with the umask's mode and follow links. */
+/* 0 or -errno; -EBADMSG: it is not ours, or others could have written it. */
+static int
+check_own(const char *path, int flags)
+{
+	struct stat st;
+	int fd, error;
+
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | flags, 0600);
+	if (fd < 0) {
+		error = -errno;
+		if (error == -EACCES && lstat(path, &st) == 0 && st.st_uid != geteuid())
+			error = -EBADMSG;
+		return error;
+	}
+	error = durable_check(fd, path);
+	close(fd);
+	return error == -EPERM ? -EBADMSG : error;
+}
+
+/* SQLite would make it with the umask's mode, follow links, and take what is anybody's. */
 static int
 make_file(struct spool *spool)
 {
-	struct stat st;
-	int fd, error = 0;
+	static const char *const tails[] = { "-wal", "-shm" };
+	char path[sizeof(spool->path) + 8];
+	size_t i;
+	int error;
 
-	fd = open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-	if (fd < 0)
-		error = -errno;
-	else if (fstat(fd, &st) != 0)
-		error = -errno;
-	else if (!S_ISREG(st.st_mode))
-		error = -EISDIR;
-	if (fd >= 0)
-		close(fd);
+	error = check_own(spool->path, O_CREAT);
+	for (i = 0; i < sizeof(tails) / sizeof(tails[0]) && error == 0; i++) {
+		snprintf(path, sizeof(path), "%s%s", spool->path, tails[i]);
+		error = check_own(path, 0);
+		if (error == -ENOENT)
+			error = 0;
+	}
 	if (error != 0)
-		snprintf(spool->error, sizeof(spool->error), "%s", error == -EISDIR ?
-		    "not a regular file" : strerror(-error));
+		snprintf(spool->error, sizeof(spool->error), "%s", error == -EINVAL ?
+		    "not a regular file" : error == -EBADMSG ?
+		    "somebody else's, or others could write it" :
+		    strerror(-error));
 	return error;
 }
 

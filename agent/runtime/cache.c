@@ -12,6 +12,7 @@
 
 #include "core/domains.h"
 #include "runtime/durable.h"
+#include "runtime/folder.h"
 
 #define FOLDER		"lists"
 #define HASH_DIGITS	(2 * LIST_HASH_LEN)
@@ -40,7 +41,20 @@ make_folder(char folder[static PATH_MAX], const char *state_dir)
 		return -ENAMETOOLONG;
 	if (mkdir(folder, 0700) == 0)
 		return durable_sync_above(folder);
-	return errno == EEXIST ? 0 : -errno;
+	return errno == EEXIST ? folder_check_below(state_dir, folder) : -errno;
+}
+
+/* What somebody else put in the folder's place, while he could, is not to be read. */
+static int
+open_in_folder(const char *state_dir, const char *path)
+{
+	char folder[PATH_MAX];
+	int error;
+
+	if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	error = folder_check_below(state_dir, folder);
+	return error == 0 ? durable_open(path) : error;
 }
 
 static void
@@ -106,14 +120,14 @@ next_line(char **text)
 
 /* Validators of exactly this image, or none. */
 static void
-load_from(const char *path, struct cache_copy *copy)
+load_from(const char *state_dir, const char *path, struct cache_copy *copy)
 {
 	char text[FROM_MAX], hash[HASH_DIGITS + 1], *at = text;
 	char *line, *etag, *last_modified, *region;
 	ssize_t n;
 	int fd;
 
-	fd = durable_open(path);
+	fd = open_in_folder(state_dir, path);
 	if (fd < 0)
 		return;
 	n = read(fd, text, sizeof(text) - 1);
@@ -154,7 +168,7 @@ cache_load(const char *state_dir, const char *name, struct cache_copy *copy, str
 		return wrong(err, -EINVAL);
 	if (!make_path(path, state_dir, name, ".list"))
 		return wrong(err, -ENAMETOOLONG);
-	fd = durable_open(path);
+	fd = open_in_folder(state_dir, path);
 	if (fd < 0)
 		return wrong(err, fd);
 	if (fstat(fd, &st) != 0)
@@ -166,7 +180,7 @@ cache_load(const char *state_dir, const char *name, struct cache_copy *copy, str
 		return error;
 	copy->stored_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 	if (make_path(path, state_dir, name, ".from"))
-		load_from(path, copy);
+		load_from(state_dir, path, copy);
 	return 0;
 }
 
@@ -192,7 +206,7 @@ cache_sets_load(const char *state_dir, const char *name, char **text)
 	*text = NULL;
 	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".sets"))
 		return -EINVAL;
-	fd = durable_open(path);
+	fd = open_in_folder(state_dir, path);
 	if (fd < 0)
 		return fd;
 	*text = malloc(SETS_TEXT_MAX);
@@ -210,11 +224,11 @@ cache_sets_load(const char *state_dir, const char *name, char **text)
 
 /* At most size bytes of a file.  How many, or -errno. */
 static ssize_t
-read_file(const char *path, char *text, size_t size)
+read_file(const char *state_dir, const char *path, char *text, size_t size)
 {
 	size_t have = 0;
 	ssize_t n = 0;
-	int fd = durable_open(path);
+	int fd = open_in_folder(state_dir, path);
 
 	if (fd < 0)
 		return fd;
@@ -239,7 +253,7 @@ cache_domains_load(const char *state_dir, const char *name, char **text, size_t 
 	*text = malloc(DOMAINS_BYTES + 1);
 	if (*text == NULL)
 		return -ENOMEM;
-	have = read_file(path, *text, DOMAINS_BYTES + 1);
+	have = read_file(state_dir, path, *text, DOMAINS_BYTES + 1);
 	if (have >= 0 && !domains_check(*text, (size_t)have, n))
 		have = -EINVAL;
 	if (have < 0) {

@@ -189,6 +189,17 @@ warn_if_open(int fd, const char *path)
 		log_warn("config writable by everyone path=%s", path);
 }
 
+/* Who can add files to conf.d, or put another in the place of the first, writes the config. */
+static void
+warn_if_folder_open(const char *folder, bool sticky_is_fine)
+{
+	struct stat st;
+
+	if (stat(folder, &st) == 0 && (st.st_mode & S_IWOTH) != 0 &&
+	    !(sticky_is_fine && (st.st_mode & S_ISVTX) != 0))
+		log_warn("config writable by everyone path=%s", folder);
+}
+
 static int
 add_path(struct conf_texts *texts, const char *path, struct conf_error *err)
 {
@@ -228,6 +239,7 @@ add_folder(struct conf_texts *texts, const char *folder, struct conf_error *err)
 	char path[PATH_MAX];
 	int n, i, error = 0;
 
+	warn_if_folder_open(folder, false);
 	n = scandir(folder, &entries, wanted, by_bytes);
 	if (n < 0)
 		return errno == ENOENT ? 0 : cannot(err, folder, strerror(errno), -errno);
@@ -257,6 +269,8 @@ conf_texts_load(struct conf_texts *texts, const char *path, struct conf_error *e
 	error = add_path(texts, path, err);
 	if (error != 0)
 		return error;
+	if (snprintf(folder, sizeof(folder), "%.*s.", len, path) < (int)sizeof(folder))
+		warn_if_folder_open(folder, true);
 	if (snprintf(folder, sizeof(folder), "%.*sconf.d", len, path) >= (int)sizeof(folder))
 		return cannot(err, path, strerror(ENAMETOOLONG), -ENAMETOOLONG);
 	return add_folder(texts, folder, err);

@@ -53,6 +53,9 @@ control_listen(const char *path)
 	mode_t mask;
 	int fd, error = 0;
 
+	/* an empty one would be bound to a name of the kernel's choice */
+	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

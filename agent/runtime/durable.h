@@ -17,10 +17,13 @@ int durable_sync_above(const char *path);
 
 /*
  * Opens such a file for reading.  Only what was put there as above, or by root:
- * no symbolic link (-ELOOP), nothing but a regular file (-EINVAL), owned by us,
- * the folder's owner or root and writable by its owner alone (-EPERM).  Never
+ * no symbolic link (-ELOOP), nothing but a regular file (-EINVAL), owned by us or
+ * root (for root: or by the folder's owner) and writable by its owner alone (-EPERM).  Never
  * waits.  The descriptor or -errno.
  */
 int durable_open(const char *path);
+
+/* The same of a file that is open otherwise.  0, -EINVAL or -EPERM. */
+int durable_check(int fd, const char *path);
 
 #endif

@@ -15,6 +15,7 @@
 #define ALLOW_HEAD	"# kept from the sets allow4 and allow6; edit those, not this\n"
 #define LINE_MAX_BYTES	(RANGE_TEXT_MAX + ENFORCE_COMMENT_MAX + 8)
 #define EXCEPTIONS_MAX	131072u	/* of both families */
+#define READINGS_MAX	(2 * EXCEPTIONS_MAX)	/* pieces of lines: a file that is not ours may be endless */
 
 struct writing {
 	FILE *out;
@@ -82,7 +83,7 @@ size_t
 exceptions_load(const char *state_dir, struct enforce_allow **all)
 {
 	char path[PATH_MAX], line[LINE_MAX_BYTES];
-	unsigned int bad = 0;
+	unsigned int bad = 0, readings = 0;
 	size_t n = 0, room = 0;
 	FILE *file;
 	int fd;
@@ -99,7 +100,8 @@ exceptions_load(const char *state_dir, struct enforce_allow **all)
 			close(fd);
 		return 0;
 	}
-	while (n < EXCEPTIONS_MAX && fgets(line, sizeof(line), file) != NULL) {
+	while (n < EXCEPTIONS_MAX && readings++ < READINGS_MAX &&
+	    fgets(line, sizeof(line), file) != NULL) {
 		if (line[0] == '#' || line[0] == '\n')
 			continue;
 		if (n == room) {

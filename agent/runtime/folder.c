@@ -8,6 +8,25 @@
 
 #include "threatlistd/log.h"
 
+#define OTHERS_WRITE	(S_IWGRP | S_IWOTH)
+
+/* Closes it to others, or says that this cannot be. */
+static void
+close_to_others(int fd, const struct stat *st, const char *path)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid() && geteuid() != 0)
+		log_error("folder is another user's path=%s uid=%u: who owns it commands the agent",
+		    path, (unsigned int)st->st_uid);
+	if ((st->st_mode & OTHERS_WRITE) == 0)
+		return;
+	if (fchmod(fd, st->st_mode & 07777 & ~(mode_t)OTHERS_WRITE) == 0)
+		log_warn("folder was writable by others path=%s mode=%04o: closed to others", path,
+		    (unsigned int)(st->st_mode & 07777));
+	else
+		log_error("folder is writable by others path=%s mode=%04o: who writes there commands "
+		    "the agent", path, (unsigned int)(st->st_mode & 07777));
+}
+
 int
 folder_make(const char *path, mode_t mode)
 {
@@ -21,12 +40,23 @@ folder_make(const char *path, mode_t mode)
 		return -errno;
 	if (fstat(fd, &st) != 0)
 		error = -errno;
-	else if ((st.st_mode & S_IWOTH) != 0 &&
-	    fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_IWGRP | S_IWOTH)) == 0)
-		log_warn("folder was writable by everyone path=%s: closed to others", path);
-	else if ((st.st_mode & S_IWOTH) != 0)
-		log_error("folder is writable by everyone path=%s: who writes there commands the agent",
-		    path);
+	else
+		close_to_others(fd, &st, path);
 	close(fd);
 	return error;
+}
+
+int
+folder_check_below(const char *above, const char *path)
+{
+	struct stat st, st_above;
+
+	if (lstat(path, &st) != 0 || stat(above, &st_above) != 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if ((st.st_mode & OTHERS_WRITE) != 0)
+		return -EPERM;
+	return st.st_uid == 0 || st.st_uid == geteuid() || st.st_uid == st_above.st_uid ? 0 :
+	    -EPERM;
 }

@@ -6,11 +6,18 @@
 #include <sys/types.h>
 
 /*
- * Makes the folder if it is not there.  One that everybody may write to is
- * closed to others if it is ours, and told of in the log either way: who can
- * put files there can give the agent orders.  0 or -errno: it is no folder, or
- * cannot be.
+ * Makes the folder if it is not there.  One that others may write to is closed
+ * to them if it is ours, and told of in the log either way, as is one of another
+ * user: who can put files there can give the agent orders.  0 or -errno: it is
+ * no folder, or cannot be.
  */
 int folder_make(const char *path, mode_t mode);
+
+/*
+ * Is path, in the agent's folder above, a folder that the agent, root or the owner
+ * of above made, and that nobody else writes to?  0, -ENOENT, -ENOTDIR (also: a
+ * link), -EPERM.
+ */
+int folder_check_below(const char *above, const char *path);
 
 #endif

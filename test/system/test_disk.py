@@ -138,7 +138,7 @@ def test_what_others_put_in_the_state_is_not_obeyed(lab, agent):
     agent.start()
     assert not lab.ping(lab.agent, LISTED)
     assert "state not read" in agent.log() and "exceptions not read" in agent.log()
-    assert len(lines(agent, "folder was writable by everyone")) == 2
+    assert len(lines(agent, "folder was writable by others")) == 2
     for folder in (state, run_dir):
         assert stat.S_IMODE(folder.stat().st_mode) & 0o22 == 0
     assert target.read_text() == f"{LISTED} # mine\n"

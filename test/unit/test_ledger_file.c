@@ -117,12 +117,24 @@ in_memory_alone(uint64_t packets)
 }
 
 static void
-what_is_no_file_of_ours_is_left_alone(void **state)
+what_is_no_file_of_ours_makes_way_but_for_a_folder(void **state)
 {
 	struct ledger_file first;
+	struct stat st;
 
+	/* a link, not what it leads to */
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	in_memory_alone(3);
+	assert_int_equal(book_one(&first, 4), 4);
+	assert_true(first.fd >= 0);
+	ledger_file_close(&first);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	/* one that others may write */
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(book_one(&first, 3), 3);
+	ledger_file_close(&first);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	in_memory_alone(3);
@@ -154,7 +166,7 @@ main(void)
 		TEST(is_kept),
 		TEST(cut_short_is_begun_anew),
 		TEST(garbage_is_begun_anew),
-		TEST(what_is_no_file_of_ours_is_left_alone),
+		TEST(what_is_no_file_of_ours_makes_way_but_for_a_folder),
 		TEST(without_room_it_works_in_memory),
 	};
 
