@@ -9,47 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "peer.h"
-#include "runtime/control.h"
+#include "control_inside.h"
 #include "runtime/passing.h"
 #include "status_json.h"
 #include "threatlistd/log.h"
 
-#define CLIENTS_MAX		32
-#define ROOT_CLIENTS		8	/* of these, for root alone */
-#define USER_CLIENTS_MAX	8	/* of one uid other than root's */
 #define SAY_REFUSED_MS		1000	/* a log line about those who may not, at most every */
 #define ASK_LIMIT_MS		5000	/* for a client to send its request */
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
 #define CHECK_LIMIT_MS		2000
 #define LISTEN_AGAIN_MS		5000	/* where the socket could not be made */
-
-struct client {
-	struct control *control;
-	int fd;				/* -1: free slot */
-	uint64_t number;		/* in the order they came */
-	struct peer peer;
-	struct control_request request;	/* kind 0: not sent yet */
-	uint64_t token;			/* of the question to a role, 0: none */
-	bool asked_status;
-	int store_error;		/* an order that was done but not kept on disk */
-	struct loop_timer *limit;
-};
-
-struct control {
-	struct agent *agent;
-	int fd;				/* negative: not yet */
-	bool told;			/* that it could not be made */
-	struct loop_timer *again;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	bool full;			/* who comes now waits in the backlog */
-	uint64_t next_token, next_number;
-	struct log_limit refused;
-	struct client clients[CLIENTS_MAX];
-};
 
 /* What was sent and not read would make the kernel reset, and the answer could get lost. */
 static void
@@ -429,53 +400,6 @@ on_request(int fd, uint32_t events, void *arg)
 	serve(client);
 }
 
-/*
- * A place for one more.  Who holds all it may have loses the one that has been
- * silent longest: a crowd costs other users nothing, and itself no answer.
- */
-static struct client *
-make_room(struct control *control, const struct peer *peer)
-{
-	struct client *room = NULL, *silent = NULL;
-	int max = CLIENTS_MAX, most = CLIENTS_MAX, own = 0, i;
-
-	if (peer->who.uid != 0) {
-		max -= ROOT_CLIENTS;
-		most = USER_CLIENTS_MAX;
-	}
-	for (i = 0; i < max; i++) {
-		struct client *client = &control->clients[i];
-
-		if (client->fd < 0) {
-			room = client;
-			continue;
-		}
-		own += client->peer.who.uid == peer->who.uid;
-		if ((peer->who.uid == 0 || client->peer.who.uid == peer->who.uid) &&
-		    client->request.kind == 0 &&
-		    (silent == NULL || client->number < silent->number))
-			silent = client;
-	}
-	if (room != NULL && own < most)
-		return room;
-	if (silent != NULL)
-		answer(silent, 1, "busy: others asked, try again");
-	return silent;
-}
-
-/* Every place is taken by one that is being served: only root's own can come to that. */
-static bool
-is_full(const struct control *control)
-{
-	int i;
-
-	for (i = 0; i < CLIENTS_MAX; i++) {
-		if (control->clients[i].fd < 0 || control->clients[i].request.kind == 0)
-			return false;
-	}
-	return true;
-}
-
 static void
 turn_away(int fd, int exit_code, const char *message)
 {
@@ -496,7 +420,7 @@ on_client(int listening, uint32_t events, void *arg)
 	char message[CONTROL_TEXT_MAX];
 	int fd;
 
-	if (is_full(control)) {
+	if (control_is_full(control)) {
 		/* each is answered soon; the next one is taken then */
 		loop_del_fd(control->agent->loop, listening);
 		control->full = true;
@@ -512,7 +436,9 @@ on_client(int listening, uint32_t events, void *arg)
 		turn_away(fd, 4, message);
 		return;
 	}
-	client = make_room(control, &peer);
+	client = control_room(control, &peer);
+	if (client != NULL && client->fd >= 0)
+		answer(client, 1, "busy: others asked, try again");
 	if (client == NULL) {
 		turn_away(fd, 1, "busy: as many clients as can be are being served, try again");
 		return;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the control*.c share: the clients of the control socket, and their places. */
+#ifndef AGENT_CONTROL_INSIDE_H
+#define AGENT_CONTROL_INSIDE_H
+
+#include <sys/un.h>
+
+#include "agent.h"
+#include "peer.h"
+#include "runtime/control.h"
+#include "threatlistd/log.h"
+
+#define CLIENTS_MAX		32
+#define ROOT_CLIENTS		8	/* of these, for root alone */
+#define USER_CLIENTS_MAX	8	/* of one uid other than root's */
+
+struct client {
+	struct control *control;
+	int fd;				/* -1: free slot */
+	uint64_t number;		/* in the order they came */
+	struct peer peer;
+	struct control_request request;	/* kind 0: not sent yet */
+	uint64_t token;			/* of the question to a role, 0: none */
+	bool asked_status;
+	int store_error;		/* an order that was done but not kept on disk */
+	struct loop_timer *limit;
+};
+
+struct control {
+	struct agent *agent;
+	int fd;				/* negative: not yet */
+	bool told;			/* that it could not be made */
+	struct loop_timer *again;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	bool full;			/* who comes now waits in the backlog */
+	uint64_t next_token, next_number;
+	struct log_limit refused;
+	struct client clients[CLIENTS_MAX];
+};
+
+/*
+ * A place for one more.  Who holds all it may have loses the one that has been
+ * silent longest: a crowd costs other users nothing, and itself no answer.  One
+ * with fd >= 0 is that one, to be sent away first.  NULL: there is none.
+ */
+struct client *control_room(struct control *control, const struct peer *peer);
+
+/* Every place is taken by one that is being served: only root's own can come to that. */
+bool control_is_full(const struct control *control);
+
+#endif
