@@ -176,7 +176,7 @@ def test_no_packet_waits_for_a_program(lab, agent):
     try:
         assert lab.ping(lab.agent, INNOCENT) and lab.ping(lab.innocent, AGENT_AT_INNOCENT)
         # more than any queue or log buffer holds
-        flood = lab.inside(lab.listed, "ping", "-n", "-f", "-c", "3000", "-W", "1", AGENT_AT_LISTED, check=False)
+        flood = lab.inside(lab.listed, "ping", "-n", "-q", "-i", "0.001", "-c", "3000", "-W", "1", AGENT_AT_LISTED, check=False)
         assert " 0 received" in flood.stdout
         assert lab.ping(lab.agent, INNOCENT) and not lab.ping(lab.agent, LISTED, 0.3)
     finally:
@@ -201,12 +201,12 @@ def test_a_flood_is_no_flood_of_lines(lab, agent):
     agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
                             f"[source away]\ntype = file\nlocation = {agent.dir}/not-there\n")
     agent.start()
-    lab.inside(lab.listed, "ping", "-n", "-f", "-c", "2000", "-W", "1", AGENT_AT_LISTED, check=False)
+    lab.inside(lab.listed, "ping", "-n", "-q", "-i", "0.001", "-c", "2000", "-W", "1", AGENT_AT_LISTED, check=False)
     assert until(lambda: agent.found(LISTED, "INBOUND"), 10)
     before = len(agent.log().splitlines())
     for _ in range(20):
         agent.ctl("refresh", "away")
-    lab.inside(lab.listed, "ping", "-n", "-f", "-c", "2000", "-W", "1", AGENT_AT_LISTED, check=False)
+    lab.inside(lab.listed, "ping", "-n", "-q", "-i", "0.001", "-c", "2000", "-W", "1", AGENT_AT_LISTED, check=False)
     lines = agent.log().splitlines()[before:]
     # who asked for a refresh is always said
     assert len([line for line in lines if "peer=" not in line and "refresh" not in line]) <= 25, lines

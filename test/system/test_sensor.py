@@ -51,7 +51,7 @@ class Sensor:
 
     def wait(self, *words, seconds=10):
         """The next line that has all these words; those before it are passed over."""
-        end = time.monotonic() + seconds * (3 if labs.SANITIZED else 1)
+        end = time.monotonic() + seconds * labs.PATIENCE
         while (left := end - time.monotonic()) > 0:
             try:
                 line = self.lines.get(timeout=left)
