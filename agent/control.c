@@ -17,6 +17,7 @@
 #include "threatlistd/log.h"
 
 #define SAY_REFUSED_MS		1000	/* a log line about those who may not, at most every */
+#define SAY_TEXT_MAX		96	/* of what a command says, in the log */
 #define ASK_LIMIT_MS		5000	/* for a client to send its request */
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
 #define CHECK_LIMIT_MS		2000
@@ -367,6 +368,24 @@ refuse(struct client *client)
 	    control_name(client->request.kind), control->agent->conf->agent.admin_group);
 }
 
+/* Who asked is in quotes, and the text is what he chose: it must not end its own. */
+static void
+log_command(const struct client *client)
+{
+	char text[SAY_TEXT_MAX + 1];
+	size_t i;
+
+	snprintf(text, sizeof(text), "%.*s", SAY_TEXT_MAX, client->request.text);
+	for (i = 0; text[i] != '\0'; i++) {
+		if (text[i] < ' ' || text[i] > '~' || text[i] == '"')
+			text[i] = '?';
+	}
+	log_notice("command command=%s text=\"%s\" number=%lld flags=%u peer=\"%s\" pid=%d "
+	    "program=\"%s\"", control_name(client->request.kind), text,
+	    (long long)client->request.number, client->request.flags, client->peer.by,
+	    (int)client->peer.who.pid, client->peer.program);
+}
+
 static void
 on_request(int fd, uint32_t events, void *arg)
 {
@@ -393,9 +412,7 @@ on_request(int fd, uint32_t events, void *arg)
 			refuse(client);
 			return;
 		}
-		log_notice("command command=%s text=\"%.64s\" peer=\"%s\" pid=%d program=\"%s\"",
-		    control_name(client->request.kind), client->request.text, client->peer.by,
-		    (int)client->peer.who.pid, client->peer.program);
+		log_command(client);
 	}
 	serve(client);
 }
@@ -456,14 +473,20 @@ on_client(int listening, uint32_t events, void *arg)
 	on_request(fd, EPOLLIN, client);
 }
 
+#define KIND(kind)	(1u << (kind))
+
+/* A role answers what it was asked, whatever numbers it may guess: kinds has a bit for each such. */
 static struct client *
-by_token(struct control *control, uint64_t token)
+by_token(struct control *control, uint64_t token, uint32_t kinds)
 {
 	int i;
 
 	for (i = 0; i < CLIENTS_MAX && token != 0; i++) {
-		if (control->clients[i].fd >= 0 && control->clients[i].token == token)
-			return &control->clients[i];
+		struct client *client = &control->clients[i];
+
+		if (client->fd >= 0 && client->token == token &&
+		    (kinds & KIND(client->request.kind)) != 0)
+			return client;
 	}
 	return NULL;
 }
@@ -471,7 +494,8 @@ by_token(struct control *control, uint64_t token)
 void
 control_answered(struct control *control, const struct msg_answer *result, int fd)
 {
-	struct client *client = by_token(control, result->token);
+	struct client *client = by_token(control, result->token, KIND(CONTROL_FINDINGS) |
+	    KIND(CONTROL_SHOW));
 	struct control_reply reply = { .exit_code = 0 };
 
 	if (client == NULL)
@@ -489,7 +513,7 @@ control_answered(struct control *control, const struct msg_answer *result, int f
 void
 control_checked(struct control *control, const struct msg_checked *checked)
 {
-	struct client *client = by_token(control, checked->token);
+	struct client *client = by_token(control, checked->token, KIND(CONTROL_CHECK));
 
 	if (client != NULL)
 		answer_json(client, check_json(control->agent, &checked->addr,
@@ -519,7 +543,7 @@ answer_isolated(struct client *client)
 void
 control_planned(struct control *control, const struct msg_planned *planned)
 {
-	struct client *client = by_token(control, planned->token);
+	struct client *client = by_token(control, planned->token, KIND(CONTROL_PLAN));
 
 	if (client == NULL)
 		return;
@@ -549,7 +573,9 @@ outcome_of(const struct client *client)
 void
 control_mode_done(struct control *control, const struct msg_mode_done *done, int kept)
 {
-	struct client *client = by_token(control, done->token);
+	struct client *client = by_token(control, done->token, KIND(CONTROL_ENFORCE) |
+	    KIND(CONTROL_PANIC) | KIND(CONTROL_RESUME) | KIND(CONTROL_PURGE) |
+	    KIND(CONTROL_CONFIRM) | KIND(CONTROL_ISOLATE));
 
 	if (client == NULL)
 		return;

@@ -41,6 +41,8 @@ control_check(const void *data, uint64_t size)
 		return "threatlistctl and agent are of different versions";
 	if (request.kind == 0 || request.kind >= CONTROL_END)
 		return "unknown command";
+	if ((request.flags & ~CONTROL_FLAGS) != 0 || request.pad != 0)
+		return "unknown flags";
 	if (memchr(request.text, '\0', sizeof(request.text)) == NULL)
 		return "text without end";
 	return NULL;

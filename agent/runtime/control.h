@@ -42,6 +42,7 @@ enum control_kind {
 #define CONTROL_UNDELIVERED	(1u << 0)
 #define CONTROL_DISCOVER	(1u << 1)
 #define CONTROL_LASTING	(1u << 2)
+#define CONTROL_FLAGS	(CONTROL_UNDELIVERED | CONTROL_DISCOVER | CONTROL_LASTING)
 
 #define CONTROL_CONFIRM_MAX	86400	/* seconds */
 

@@ -65,6 +65,9 @@ BAD = {
     "zeros": bytes(REQUEST),
     "ones": b"\xff" * REQUEST,
     "text without end": struct.pack("=IIIIq", 1, STATUS, 0, 0, 0) + b"A" * 256,
+    "unknown flags": struct.pack("=IIIIq256s", 1, STATUS, 8, 0, 0, b""),
+    "pad": struct.pack("=IIIIq256s", 1, STATUS, 0, 1, 0, b""),
+    "kind beyond": struct.pack("=IIIIq256s", 1, 15, 0, 0, 0, b""),
     "a byte more": struct.pack("=II", 1, STATUS) + bytes(REQUEST - 7),
     "much more": b"y" * 100000,
 }
@@ -207,12 +210,99 @@ def test_strangers_are_refused(lab, running):
 
 def test_the_log_says_who_asked(lab, running):
     assert running.ctl("enforce", "watch").returncode == 0
-    line = re.search(r'command command=enforce text="watch" peer="uid 0 \(root\)" pid=(\d+) program="threatlistctl"',
+    line = re.search(r'command command=enforce text="watch" number=0 flags=0 peer="uid 0 \(root\)" pid=(\d+) program="threatlistctl"',
                      running.log())
     assert line, running.log()
     assert int(line[1]) > 1
     assert running.ctl("status").returncode == 0
     assert "command=status" not in running.log()
+
+
+def operator(agent):
+    """Lets group daemon operate; options of setpriv for one of its members."""
+    agent.configure(agent="admin_group = daemon")
+    agent.start()
+    for path in (agent.dir, agent.dir / "run"):
+        path.chmod(0o755)
+    return members(os.popen("getent group daemon").read().split(":")[2])
+
+
+# Each operating command once, by a program of this name, with a text that tries to be more of the line.
+EVERY_COMMAND = """
+import socket, struct, sys
+path, name, kinds = sys.argv[1], sys.argv[2], sys.argv[3:]
+open("/proc/self/comm", "w").write(name)
+for kind in kinds:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path)
+    text = ('x" peer="uid 0 (root)" pid=1 program="threatlistctl\\n<3>' + kind).encode()
+    s.send(struct.pack("=IIIIq256s", 1, int(kind), 0, 0, 7, text))
+    s.settimeout(10)
+    s.recv(4096)
+"""
+
+
+def test_every_operating_command_is_logged_and_nobody_is_put_in_another_s_place(lab, agent):
+    who = operator(agent)
+    kinds = list(range(6, 15))  # from CONTROL_REFRESH to the last
+    process = lab.start(lab.agent, "setpriv", *who, sys.executable, "-c", EVERY_COMMAND, path_of(agent), 'my"name', *kinds)
+    assert process.wait(60) == 0
+    lines = [line for line in agent.log().splitlines() if "command command=" in line]
+    assert [re.search(r"command=(\w+)", line)[1] for line in lines] == [
+        "refresh", "accept", "enforce", "panic", "resume", "purge", "confirm", "plan", "isolate"]
+    for kind, line in zip(kinds, lines):
+        assert re.fullmatch(rf'<5>threatlistd: command command=\w+ text="x\? peer=\?uid 0 \(root\)\? pid=1 program=\?'
+                            rf'threatlistctl\?<3>{kind}" number=7 flags=0 peer="uid 65533 \(\?\)" pid={process.pid} '
+                            rf'program="my\?name"', line), line
+    # what it says of itself does not help who may not
+    stranger = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+    lab.inside(lab.agent, "setpriv", *stranger, sys.executable, "-c", EVERY_COMMAND, path_of(agent), "x", *kinds, check=False)
+    assert agent.log().count("command command=") == len(kinds)
+
+
+# Asks n times and is gone before the answer comes: killed, closed for writing, or closed.
+GONE = """
+import os, signal, socket, struct, sys
+path, how, kinds = sys.argv[1], sys.argv[2], [int(k) for k in sys.argv[3:]]
+for n in range(60):
+    kind = kinds[n % len(kinds)]
+    pid = os.fork() if how == "killed" else 0
+    if pid:
+        os.waitpid(pid, 0)
+        continue
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path)
+    text = b"203.0.113.66" if kind == 5 else b""
+    s.send(struct.pack("=IIIIq256s", 1, kind, 0, 0, 0, text))
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "half":
+        s.shutdown(socket.SHUT_WR)
+        s.settimeout(10)
+        s.recv(4096)
+    s.close()
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "half", "closed"])
+def test_clients_that_are_gone_before_the_answer(lab, running, how):
+    """An answer is one small message with a descriptor, however long it is; neither stays behind."""
+    answered_at_once(running)
+    lab.ping(lab.agent, LISTED)
+    roles = running.roles()
+    before = {role: len(os.listdir(f"/proc/{pid}/fd")) for role, pid in roles.items()}
+    lab.inside(lab.agent, sys.executable, "-c", GONE, path_of(running), how, 1, 2, 3, 5, 13)
+    answered_at_once(running)
+    assert running.roles() == roles, running.log()
+    assert until(lambda: all(len(os.listdir(f"/proc/{pid}/fd")) <= before[role] + 2 for role, pid in roles.items()))
+    assert running.ctl("findings").returncode == 0 and running.ctl("check", LISTED).returncode == 0
+    assert blocks(lab)
+
+
+def test_an_order_is_carried_out_though_who_gave_it_is_gone(lab, running):
+    lab.inside(lab.agent, sys.executable, "-c", GONE, path_of(running), "killed", PANIC)
+    assert until(lambda: not blocks(lab)) and running.status()["mode"] == "panic"
+    assert running.ctl("resume").returncode == 0 and until(lambda: blocks(lab))
 
 
 def test_the_agents_own_user_is_refused(lab, agent):
