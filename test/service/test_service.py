@@ -5,7 +5,7 @@ import re
 import sys
 import time
 
-from host import Pings, blocked, in_kernel, labs, until
+from host import Pings, blocked, in_kernel, labs, run, until
 
 COLLECTOR = """
 import http.server, sys
@@ -17,6 +17,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 """
+
+# takes a connection, and never says a word
+SILENT = ("import socket, time; s = socket.create_server(('127.0.0.1', 4443)); c = s.accept(); "
+          "print('met', flush=True); time.sleep(60)")
 
 
 def monotonic(host, name, unit):
@@ -74,12 +78,35 @@ def test_watchdog_restarts_an_agent_that_hangs(agent):
     assert sent > 20 and passed == 0
 
 
+def kill_a_feed(agent):
+    """One that waits for a list server which says nothing."""
+    met = agent.lab.work / "met"
+    with open(met, "w", encoding="utf-8") as out:
+        agent.lab.start(agent.lab.agent, sys.executable, "-c", SILENT, log=out)
+    authority = agent.lab.work / "authority.pem"
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=nobody", "-keyout", "/dev/null",
+        "-out", authority)
+    agent.write("/etc/threatlistd/authority.pem", authority.read_text())
+    agent.write("/etc/threatlistd/conf.d/silent.conf", "[source silent]\ntype = https\n"
+                "location = https://127.0.0.1:4443/list\nca_file = /etc/threatlistd/authority.pem\n")
+    agent.sh("systemctl reload threatlistd")
+    assert until(lambda: "met" in met.read_text()), agent.messages()
+    feed, = agent.sh("grep -lzx 'fee[d]' /proc/[0-9]*/cmdline").stdout.split()
+    agent.sh(f"kill -9 {feed.split('/')[2]}")
+    assert until(lambda: any("list not refreshed source=silent error=\"the feed ended by signal 9" in line
+                             for line in agent.messages())), agent.messages()
+    agent.path("/etc/threatlistd/conf.d/silent.conf").unlink()
+    agent.sh("systemctl reload threatlistd")
+    assert until(agent.enforcing)
+
+
 def test_crashes_never_stop_the_blocking(agent):
     pings = Pings(agent.lab, agent.lab.listed, labs.AGENT_AT_LISTED)
     for role in ("enforcer", "sensor", "reporter"):
         pid = agent.roles()[role]
         agent.sh(f"kill -9 {pid}")
         assert until(lambda: agent.roles().get(role) not in (None, pid)), agent.messages()
+    kill_a_feed(agent)
     assert agent.show("NRestarts") == "0"
     agent.sh(f"kill -9 {agent.show('MainPID')}")
     assert until(lambda: agent.show("NRestarts") == "1" and agent.active() and agent.enforcing(), 20), agent.messages()
