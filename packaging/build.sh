@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 unset MAKEFLAGS MFLAGS MAKELEVEL
 out=$(mkdir -p "${O:-build}" && cd "${O:-build}" && pwd)
 changelog=packaging/CHANGELOG
+# Who answers for the packages; the name of nobody, until whoever hands them on gives his.
+maintainer=${MAINTAINER:-threatlistd maintainers <maintainers@threatlistd.invalid>}
 
 die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "needs $1 (package $2)"; }
@@ -33,7 +35,7 @@ stage() {
 
 # Entries of CHANGELOG as Debian writes them.
 debian_changelog() {
-	awk '
+	awk -v who="$maintainer" '
 		/^#/ { next }
 		/^[0-9]/ {
 			if (date != "") finish()
@@ -44,19 +46,18 @@ debian_changelog() {
 		/^  / { print "  " $0 }
 		END { if (date != "") finish() }
 		function finish() {
-			printf "\n -- threatlistd maintainers <maintainers@threatlistd.invalid>  %s\n\n", date
+			printf "\n -- %s  %s\n\n", who, date
 		}' "$changelog"
 }
 
 # And as RPM does: "* Mon Nov 24 2025 WHO - VERSION".
 rpm_changelog() {
-	awk '
+	awk -v who="$maintainer" '
 		/^#/ { next }
 		/^[0-9]/ {
 			if (seen++) print ""
 			split($0, part, /[(), ]+/)
-			printf "* %s %s %s %s threatlistd maintainers <maintainers@threatlistd.invalid> - %s-1\n",
-			    part[2], part[4], part[3], part[5], $1
+			printf "* %s %s %s %s %s - %s-1\n", part[2], part[4], part[3], part[5], who, $1
 		}
 		/^\*/ { sub(/^\*/, "-"); print }
 		/^  / { print }' "$changelog"
@@ -71,6 +72,8 @@ deb() {
 	mv "$tree/packaging/debian" "$tree/debian"
 	cp packaging/systemd/threatlistd.service packaging/systemd/threatlistd.sysusers "$tree/debian"
 	debian_changelog >"$tree/debian/changelog"
+	awk -v who="$maintainer" '/^Maintainer:/ { $0 = "Maintainer: " who } { print }' packaging/debian/control \
+		>"$tree/debian/control"
 	cd "$tree"
 	dpkg-checkbuilddeps -I debian/control
 	dpkg-buildpackage -b -us -uc -d "-j$(nproc)" >"$out/deb/log" 2>&1 || {

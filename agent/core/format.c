@@ -194,9 +194,11 @@ read_as(struct entries *entries, const char *data, size_t size, struct format_re
 	case FORMAT_PROOF_POINT:
 	case FORMAT_FIRE_EYE:
 		return format_read_csv(entries, data, size, report);
-	default:
-		return -EINVAL;
+	case FORMAT_AUTO:
+	case FORMAT_END:
+		break;
 	}
+	return -EINVAL;
 }
 
 /* A list that is refused has no entries, neither good nor bad ones. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report/delivery.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,6 +125,20 @@ to_asff(char *native, void *arg)
 	return body;
 }
 
+/* What makes a body of the native form; NULL: it is one. */
+static spool_form_fn *
+form_of(enum sink_format format)
+{
+	switch (format) {
+	case SINK_FORMAT_GUARDDUTY:
+		return NULL;
+	case SINK_FORMAT_ASFF:
+		return to_asff;
+	}
+	assert(!"a form without what makes it");
+	return NULL;
+}
+
 /* A spool that is nearly full may still hold a few bodies more. */
 static int
 freeze(struct delivery *delivery, unsigned int max, unsigned int *waiting)
@@ -132,8 +147,7 @@ freeze(struct delivery *delivery, unsigned int max, unsigned int *waiting)
 
 	do {
 		error = spool_freeze(delivery->conf.spool, delivery->conf.row, max,
-		    delivery->conf.sink.conf->format == SINK_FORMAT_ASFF ? to_asff : NULL,
-		    delivery, waiting);
+		    form_of(delivery->conf.sink.conf->format), delivery, waiting);
 		max /= FREEZE_LESS;
 	} while (error == -ENOSPC && max > 0);
 	return error;

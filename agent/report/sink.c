@@ -45,9 +45,11 @@ sink_kind_of(enum sink_type type)
 		return &sink_securityhub;
 	case SINK_SNS:
 		return &sink_sns;
-	default:
+	case SINK_STDOUT:
 		return &sink_stdout;
 	}
+	assert(!"a type of sink without its kind");
+	abort();
 }
 
 bool
