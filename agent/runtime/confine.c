@@ -20,15 +20,33 @@
 #define NSSWITCH	"/etc/nsswitch.conf"
 #define NSS_LINE_MAX	512
 
-/*
- * Names, certificates, and where hosts say what they are.  Directories, not the
- * files in them: resolv.conf and the CA bundle are replaced under a running
- * reporter, and a rule goes with the file that was there.
- */
+/* Names, certificates, and where hosts say what they are. */
 static const char *const web_paths[] = {
-	"/etc", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share",
+	"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share",
 	"/var/lib/ca-certificates", "/var/lib/sss", "/dev/null", "/dev/urandom", "/proc/sys",
 	"/sys/devices/virtual/dmi", "/sys/devices/system/cpu", "/sys/hypervisor",
+};
+
+/*
+ * A directory, not the files in it: resolv.conf and the CA bundle are replaced
+ * under a running reporter, and a rule goes with the file that was there.
+ */
+static const char *const lasting_paths[] = { "/etc", "/run" };
+
+/*
+ * A feed does not live that long, and reads what anybody may send: of /etc what the
+ * C library and its name services, libcurl and OpenSSL look into, wherever
+ * distributions keep it, and no key.
+ */
+static const char *const feed_paths[] = {
+	"/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/hostname", "/etc/nsswitch.conf",
+	"/etc/gai.conf", "/etc/services", "/etc/protocols", "/etc/networks", "/etc/mdns.allow",
+	"/etc/localtime", "/etc/timezone", "/etc/passwd", "/etc/group", "/etc/nscd.conf",
+	"/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
+	"/etc/ssl/openssl.cnf", "/etc/ssl/ct_log_list.cnf", "/etc/pki/ca-trust",
+	"/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/tls/openssl.cnf",
+	"/etc/pki/tls/openssl.d", "/etc/pki/tls/ct_log_list.cnf", "/etc/crypto-policies",
+	"/etc/ca-certificates", "/etc/gnutls", "/etc/pkcs11",
 };
 
 /* Where resolv.conf really is.  A lasting role starts before what makes these: it gets all of /run. */
@@ -153,8 +171,8 @@ allow_feed(struct landlock *landlock, const struct conf *conf)
 	size_t i;
 
 	allow_web(landlock, conf);
+	allow_all(landlock, feed_paths, sizeof(feed_paths) / sizeof(feed_paths[0]));
 	allow_all(landlock, resolver_paths, sizeof(resolver_paths) / sizeof(resolver_paths[0]));
-	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
 	for (i = 0; i < conf->nsources; i++) {
 		allow_file(landlock, conf->sources[i].ca_file, LANDLOCK_READ);
 		if (conf->sources[i].type == SOURCE_FILE)
@@ -169,7 +187,7 @@ allow_reporter(struct landlock *landlock, const struct conf *conf)
 
 	allow_web(landlock, conf);
 	allow_secrets(landlock);
-	allow_dir(landlock, "/run", LANDLOCK_READ);
+	allow_all(landlock, lasting_paths, sizeof(lasting_paths) / sizeof(lasting_paths[0]));
 	allow_file(landlock, "/etc/resolv.conf", LANDLOCK_READ);
 	allow_dir(landlock, conf->agent.state_dir, LANDLOCK_WRITE);
 	for (i = 0; i < conf->nsinks; i++) {

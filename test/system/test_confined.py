@@ -16,6 +16,7 @@ import lab as labs
 
 KILLS = labs.BUILD.name.endswith("-kill")
 CAP_NET_ADMIN = 1 << 12
+CAP_NET_RAW = 1 << 13
 CAPABILITIES = {"enforcer": CAP_NET_ADMIN, "sensor": 0, "reporter": 0, "feed": 0}
 LANDLOCK_CREATE_RULESET = 444
 EPERM, EACCES, ENOSYS = "errno 1", "errno 13", "errno 38"
@@ -103,6 +104,8 @@ def test_roles_of_a_running_agent(lab, agent):
         assert (status["NoNewPrivs"].strip(), int(status["CapEff"], 16), int(status["CapPrm"], 16),
                 int(status["CapInh"], 16), int(status["CapAmb"], 16)) == (
                     "1", CAPABILITIES[role], CAPABILITIES[role], 0, 0), (role, status)
+        # the parent's two: who may not change it any more can gain nothing from it either
+        assert int(status["CapBnd"], 16) == CAP_NET_ADMIN | CAP_NET_RAW, (role, status["CapBnd"])
         maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
         assert maps and not [line for line in maps if re.match(r"\S+ .wx", line)], role
     held = {"seccomp": True, "landlock": landlock_abi()}
@@ -162,6 +165,42 @@ def test_files_that_are_not_a_role_s_own(lab, agent):
         EACCES, EACCES, "allowed", EACCES, EACCES, "allowed", "allowed", EACCES, EACCES]
     assert {attempts("sensor", agent, *files)[name] for name in files} == {REFUSED}
     assert not pathlib.Path("/etc/threatlistd-new").exists()
+
+
+@needs_seccomp
+@needs_landlock
+@not_sanitized
+def test_of_etc_the_feed_reads_what_names_time_and_tls_need(lab, agent):
+    """All of it was open: host keys, other services' passwords, tokens of sinks."""
+    wanted = ["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/ssl/certs", "/etc/localtime"]
+    closed = ["/etc/shadow", "/etc/fstab", "/etc/machine-id", "/etc", "/etc/ssl", "/etc/default"]
+    files = [f"read={path}" for path in wanted + closed if pathlib.Path(path).exists()]
+    assert len(files) >= 8
+    results = attempts("feed", agent, *files)
+    assert {name: results[name] for name in files} == {
+        name: "allowed" if name.removeprefix("read=") in wanted else EACCES for name in files}
+    # a list there opens its own directory, as it always did
+    listed = pathlib.Path("/etc/apt/sources.list.d" if pathlib.Path("/etc/apt/sources.list.d").is_dir() else "/etc/default")
+    agent.configure(sources=f"[source test]\ntype = file\nlocation = {listed}/list.txt\n")
+    results = attempts("feed", agent, f"read={listed}", "read=/etc/shadow")
+    assert results == {**results, f"read={listed}": "allowed", "read=/etc/shadow": EACCES}
+
+
+@needs_landlock
+@not_sanitized
+@pytest.mark.parametrize("services", ["files dns", "files", "files mymachines resolve [!UNAVAIL=return] dns myhostname"])
+def test_a_confined_feed_looks_names_up(lab, agent, services):
+    """By hosts and by nsswitch.conf as some distributions have it; the name is found: what fails is the connection."""
+    lab.etc("hosts", f"127.0.0.1 localhost\n{labs.INNOCENT} lists.threatlistd.test\n")
+    lab.etc("nsswitch.conf", f"passwd: files\nhosts: {services}\n")
+    agent.configure(sources="[source named]\ntype = https\nlocation = https://lists.threatlistd.test:1/list\n"
+                            "[source unknown]\ntype = https\nlocation = https://none.threatlistd.test:1/list\n")
+    agent.start(wait=False)
+    told = labs.until(lambda: (s := agent.status()) and all(one["state"] == "failing" for one in s["sources"]) and
+                      {one["name"]: one["error"] for one in s["sources"]}, 40)
+    assert told, agent.log()
+    assert "resolve" not in told["named"] and "onnect" in told["named"], told
+    assert "resolve" in told["unknown"], told
 
 
 @needs_seccomp

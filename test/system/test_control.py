@@ -319,6 +319,8 @@ def test_the_agents_own_user_is_refused(lab, agent):
                                   f"--inh-caps={caps}", f"--ambient-caps={caps}", BUILD / "threatlistd", "-c",
                                   agent.config, log=log)
     assert until(agent.ready), agent.log()
+    # nor trace them or read their memory: of what may not be dumped /proc belongs to root
+    assert {os.stat(f"/proc/{pid}/environ").st_uid for pid in agent.roles().values()} == {0}
     for group in (own, daemon):
         itself = [f"--reuid={own}", f"--regid={group}", "--clear-groups"]
         assert talk(lab, agent, "ask", STATUS, itself) == "4"
