@@ -12,9 +12,6 @@
 
 #include "threatlistd/log.h"
 
-/* After the kernel's own clock, which counts in ticks. */
-#define FOLLOW_MS	50
-
 void
 isolation_message(const struct agent *agent, struct msg_mode *mode)
 {
@@ -61,7 +58,7 @@ begin(struct agent *agent, const struct isolate_order *order)
 	deadline_begin(&state->isolate_end, order->confirm_s, loop_now_ms(), loop_wall_ms());
 	if (order->confirm_s != 0)
 		loop_timer_start(agent->loop, agent->isolate_timer,
-		    (int64_t)order->confirm_s * 1000 + FOLLOW_MS);
+		    (int64_t)order->confirm_s * 1000 + DEADLINE_FOLLOW_MS);
 }
 
 static void
@@ -113,8 +110,9 @@ isolation_confirmed(struct agent *agent, const char *by)
 
 /* The kernel has let go already, or never held it. */
 static void
-fall_back(struct agent *agent, struct event *event)
+fall_back(struct agent *agent, struct event *event, const char *why)
 {
+	snprintf(event->reason, sizeof(event->reason), "isolation ended: %.200s", why);
 	log_warn("isolation ended reason=\"%s\"", event->reason);
 	isolation_forget(agent);
 	agent_send_order(agent, ORDER_ISOLATE, 0);
@@ -126,12 +124,12 @@ static void
 on_deadline(void *arg)
 {
 	struct agent *agent = arg;
+	char why[DEADLINE_TEXT_MAX];
 	struct event event;
 
+	deadline_end_text(&agent->state.isolate_end, why);
 	event_init(&event, EVENT_ISOLATE, NULL);
-	snprintf(event.reason, sizeof(event.reason), "isolation ended: not confirmed within %u s",
-	    agent->state.isolate_end.s);
-	fall_back(agent, &event);
+	fall_back(agent, &event, why);
 }
 
 void
@@ -139,38 +137,22 @@ agent_note_released(struct agent *agent, const struct event *from)
 {
 	struct event event = *from;
 
-	if (agent->state.isolate_end.until_ms == 0)
-		return;
-	snprintf(event.reason, sizeof(event.reason), "isolation ended: %.200s", from->reason);
-	fall_back(agent, &event);
+	if (agent->state.isolate_end.until_ms != 0)
+		fall_back(agent, &event, from->reason);
 }
 
 int
 isolation_begin(struct agent *agent)
 {
 	const struct deadline *end = &agent->state.isolate_end;
-	int64_t left = end->until_ms - loop_now_ms();
-	struct event event;
+	int64_t now = loop_now_ms();
 
 	agent->isolate_timer = loop_timer_new(agent->loop, on_deadline, agent);
 	if (agent->isolate_timer == NULL)
 		return -ENOMEM;
-	if (end->until_ms == 0)
-		return 0;
-	if (left > 0 && !end->ended && !deadline_of_other_boot(end)) {
-		loop_timer_start(agent->loop, agent->isolate_timer, left + FOLLOW_MS);
-		return 0;
-	}
-	event_init(&event, EVENT_ISOLATE, NULL);
-	if (end->ended)
-		snprintf(event.reason, sizeof(event.reason), "isolation ended: by threatlistd "
-		    "--table expire");
-	else if (deadline_of_other_boot(end))
-		snprintf(event.reason, sizeof(event.reason), "isolation ended: not confirmed "
-		    "before the host was started anew");
-	else
-		snprintf(event.reason, sizeof(event.reason), "isolation ended: not confirmed "
-		    "within %u s", end->s);
-	fall_back(agent, &event);
+	if (deadline_runs(end, now))
+		loop_timer_start(agent->loop, agent->isolate_timer, end->until_ms - now + DEADLINE_FOLLOW_MS);
+	else if (end->until_ms != 0)
+		on_deadline(agent);
 	return 0;
 }

@@ -12,9 +12,6 @@
 
 #include "threatlistd/log.h"
 
-/* After the kernel's own clock, which counts in ticks. */
-#define FOLLOW_MS	50
-
 /* The operator's word holds until the config says something new. */
 static bool
 word_holds(const struct agent *agent)
@@ -105,7 +102,7 @@ set_mode(struct agent *agent, uint8_t mode, uint32_t confirm_s)
 	if (mode != ENFORCE_DROP || confirm_s == 0)
 		return;
 	deadline_begin(&state->confirm, confirm_s, loop_now_ms(), loop_wall_ms());
-	loop_timer_start(agent->loop, agent->confirm_timer, (int64_t)confirm_s * 1000 + FOLLOW_MS);
+	loop_timer_start(agent->loop, agent->confirm_timer, (int64_t)confirm_s * 1000 + DEADLINE_FOLLOW_MS);
 }
 
 int
@@ -177,11 +174,9 @@ agent_mode_done(struct agent *agent, const struct msg_mode_done *done)
 
 /* The kernel has let go already, or never held it. */
 static void
-fall_back(struct agent *agent, struct event *event)
+fall_back(struct agent *agent, struct event *event, const char *why)
 {
-	if (event->reason[0] == '\0')
-		snprintf(event->reason, sizeof(event->reason), "mode watch, before drop: not "
-		    "confirmed within %u s", agent->state.confirm.s);
+	snprintf(event->reason, sizeof(event->reason), "mode watch, before drop: %.200s", why);
 	log_warn("drop fell back to watch reason=\"%s\"", event->reason);
 	set_mode(agent, ENFORCE_WATCH, 0);
 	agent_renew_conf(agent);
@@ -194,12 +189,14 @@ static void
 on_deadline(void *arg)
 {
 	struct agent *agent = arg;
+	char why[DEADLINE_TEXT_MAX];
 	struct event event;
 
 	if (agent_confirm_until(agent) == 0)
 		return;
+	deadline_end_text(&agent->state.confirm, why);
 	event_init(&event, EVENT_MODE_CHANGED, NULL);
-	fall_back(agent, &event);
+	fall_back(agent, &event, why);
 }
 
 void
@@ -207,11 +204,8 @@ agent_note_disarmed(struct agent *agent, const struct event *from)
 {
 	struct event event = *from;
 
-	if (agent_confirm_until(agent) == 0)
-		return;
-	snprintf(event.reason, sizeof(event.reason), "mode watch, before drop: %.200s",
-	    from->reason);
-	fall_back(agent, &event);
+	if (agent_confirm_until(agent) != 0)
+		fall_back(agent, &event, from->reason);
 }
 
 void
@@ -238,27 +232,16 @@ mode_reloaded(struct agent *agent)
 int
 mode_begin(struct agent *agent)
 {
-	struct state *state = &agent->state;
-	int64_t left = state->confirm.until_ms - loop_now_ms();
-	struct event event;
+	const struct deadline *end = &agent->state.confirm;
+	int64_t now = loop_now_ms();
 
 	agent->confirm_timer = loop_timer_new(agent->loop, on_deadline, agent);
 	if (agent->confirm_timer == NULL)
 		return -ENOMEM;
 	mode_reloaded(agent);
-	if (state->confirm.until_ms == 0)
-		return 0;
-	if (left > 0 && !state->confirm.ended && !deadline_of_other_boot(&state->confirm)) {
-		loop_timer_start(agent->loop, agent->confirm_timer, left + FOLLOW_MS);
-		return 0;
-	}
-	event_init(&event, EVENT_MODE_CHANGED, NULL);
-	if (state->confirm.ended)
-		snprintf(event.reason, sizeof(event.reason), "mode watch, before drop: ended by "
-		    "threatlistd --table expire");
-	else if (deadline_of_other_boot(&state->confirm))
-		snprintf(event.reason, sizeof(event.reason), "mode watch, before drop: not "
-		    "confirmed before the host was started anew");
-	fall_back(agent, &event);
+	if (deadline_runs(end, now))
+		loop_timer_start(agent->loop, agent->confirm_timer, end->until_ms - now + DEADLINE_FOLLOW_MS);
+	else if (end->until_ms != 0)
+		on_deadline(agent);
 	return 0;
 }

@@ -141,20 +141,13 @@ isolate(struct enforce *enforce, const struct table_order *order, struct state *
 	return 0;
 }
 
-static bool
-in_time(const struct deadline *deadline)
-{
-	return deadline->until_ms > loop_now_ms() && !deadline->ended &&
-	    !deadline_of_other_boot(deadline);
-}
-
 static int
 confirm_drop(struct enforce *enforce, struct state *state, const struct enforce_stat *stat,
     struct enforce_error *error)
 {
 	int rc;
 
-	if (!in_time(&state->confirm) || (stat->table && (!stat->armed ||
+	if (!deadline_runs(&state->confirm, loop_now_ms()) || (stat->table && (!stat->armed ||
 	    stat->mode != ENFORCE_DROP)))
 		return refuse(error, -ETIME, "too late, it is watch already");
 	rc = enforce_arm(enforce, state->confirm.until_ms, error);
@@ -175,7 +168,8 @@ confirm_isolation(struct enforce *enforce, struct state *state, const struct enf
 	};
 	int rc;
 
-	if (!in_time(&state->isolate_end) || !stat->isolated || !stat->isolate_armed)
+	if (!deadline_runs(&state->isolate_end, loop_now_ms()) || !stat->isolated ||
+	    !stat->isolate_armed)
 		return refuse(error, -ETIME, "too late, the isolation is over already");
 	rc = enforce_isolate(enforce, &wanted, error);
 	if (rc == 0)

@@ -205,8 +205,7 @@ allow_read(struct kernel *kernel, const char *set, struct allow *allow)
 	int error;
 
 	allow_fini(allow);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	element_put_set(nlh, set);
 	error = kernel_ask(kernel, nlh, take_edges, forget_edges, &edges);
 	if (error == 0)
 		error = edges.error;
@@ -275,8 +274,7 @@ allow_put(struct batch *batch, const char *set, const struct allow *allow)
 
 		if (nlh == NULL)
 			return;
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+		element_put_set(nlh, set);
 		list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 		for (; i < stop; i++)
 			put_range(batch, nlh, allow, i);

@@ -16,9 +16,6 @@ struct kernel;
 /* Milliseconds of CLOCK_BOOTTIME, which deadlines are told in. */
 int64_t armed_now_ms(void);
 
-/* Makes the set; one that is there stays as it is. */
-void armed_create(struct batch *batch, const char *set, const char *comment);
-
 /* Its members are to last until then, and not longer; in the past: it is emptied. */
 void armed_fill(struct batch *batch, const char *set, int64_t until_ms);
 

@@ -75,8 +75,7 @@ read_set(struct enforce *enforce, const char *name, struct reading *reading)
 	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 	int error;
 
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
+	element_put_set(nlh, name);
 	error = kernel_ask(enforce->kernel, nlh, take_message, NULL, reading);
 	return error == -ENOENT ? 0 : error;
 }

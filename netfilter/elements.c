@@ -91,8 +91,7 @@ put_all(struct batch *batch, uint16_t type, uint16_t flags, const char *set,
 		nlh = batch_begin(batch, type, flags, BATCH_OBJECT_MAX + LIST_BYTES_MAX);
 		if (nlh == NULL)
 			return;
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+		element_put_set(nlh, set);
 		list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 		at = mnl_nlmsg_get_payload_tail(nlh);
 		for (; from < stop; from++)
@@ -117,13 +116,29 @@ elements_delete(struct batch *batch, const char *set, const struct keys *keys, s
 }
 
 void
+element_put_set(struct nlmsghdr *nlh, const char *set)
+{
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+}
+
+struct nlmsghdr *
+elements_begin(struct batch *batch, uint16_t type, uint16_t flags, const char *set)
+{
+	struct nlmsghdr *nlh = batch_begin(batch, type, flags, BATCH_OBJECT_MAX);
+
+	if (nlh != NULL)
+		element_put_set(nlh, set);
+	return nlh;
+}
+
+void
 element_put_key(struct nlmsghdr *nlh, const char *set, const uint8_t *key, size_t size)
 {
 	struct nlattr *list;
 	uint8_t *at;
 
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	element_put_set(nlh, set);
 	list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 	at = put_element(mnl_nlmsg_get_payload_tail(nlh), key, size, false);
 	nlh->nlmsg_len = (uint32_t)(at - (uint8_t *)nlh);

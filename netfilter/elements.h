@@ -21,6 +21,12 @@ void elements_add(struct batch *batch, const char *set, const struct keys *keys,
 void elements_delete(struct batch *batch, const char *set, const struct keys *keys, size_t from,
     size_t to);
 
+/* Names the set of our table whose members a message is about. */
+void element_put_set(struct nlmsghdr *nlh, const char *set);
+
+/* batch_begin, with the set named. */
+struct nlmsghdr *elements_begin(struct batch *batch, uint16_t type, uint16_t flags, const char *set);
+
 /* Puts table, set and one key into a question of type NFT_MSG_GETSETELEM. */
 void element_put_key(struct nlmsghdr *nlh, const char *set, const uint8_t *key, size_t size);
 

@@ -50,24 +50,12 @@ endpoint_of(const struct addr *addr, uint16_t port)
 	return endpoint;
 }
 
-static struct nlmsghdr *
-begin(struct batch *batch, uint16_t type, uint16_t flags, const char *set)
-{
-	struct nlmsghdr *nlh = batch_begin(batch, type, flags, BATCH_OBJECT_MAX);
-
-	if (nlh == NULL)
-		return NULL;
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
-	return nlh;
-}
-
 /* left_ms 0: the member is to be deleted. */
 static void
 put(struct batch *batch, const struct endpoint *endpoint, int64_t left_ms)
 {
-	struct nlmsghdr *nlh = begin(batch, left_ms > 0 ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
-	    left_ms > 0 ? NLM_F_CREATE : 0, set_name(endpoint->family));
+	struct nlmsghdr *nlh = elements_begin(batch, left_ms > 0 ? NFT_MSG_NEWSETELEM :
+	    NFT_MSG_DELSETELEM, left_ms > 0 ? NLM_F_CREATE : 0, set_name(endpoint->family));
 	struct nlattr *list, *element, *key;
 
 	if (nlh == NULL)
@@ -211,8 +199,7 @@ enforce_endpoints(struct enforce *enforce, enforce_endpoint_fn *each, void *arg,
 	for (telling.family = 0; telling.family < FAMILY_END; telling.family++) {
 		struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, ENFORCE_TABLE);
-		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set_name(telling.family));
+		element_put_set(nlh, set_name(telling.family));
 		error = kernel_ask(enforce->kernel, nlh, take_message, NULL, &telling);
 		if (error != 0 && error != -ENOENT)
 			return enforce_fail(err, error, set_name(telling.family), NULL);

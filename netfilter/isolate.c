@@ -374,7 +374,7 @@ put_frame(struct batch *batch)
 		set_create_ports(batch, sessions[family], family, 1,
 		    "kept in isolation: who asked for it, to the port that he came to");
 	}
-	armed_create(batch, ISOLATE_ARMED, "behind isolate on --confirm: empty, it is over");
+	set_create_armed(batch, ISOLATE_ARMED, "behind isolate on --confirm: empty, it is over");
 	for (chain = 0; chain < CHAIN_END; chain++) {
 		chain_put(batch, &chains[chain]);
 		chain_flush(batch, chains[chain].name);

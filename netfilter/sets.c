@@ -11,10 +11,10 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "threatlistd/enforce.h"
-#include "armed.h"
 #include "sets.h"
 
 /* nft's own numbers for what a key is (datatype.h of nftables). */
+#define KEY_TYPE_NFPROTO	2u
 #define KEY_TYPE_INTEGER	4u
 #define KEY_TYPE_IP4		7u
 #define KEY_TYPE_IP6		8u
@@ -30,6 +30,7 @@
 #define TYPEOF_NETWORK_HEADER	2u
 #define TYPEOF_SOURCE6		64u	/* where an IPv6 source begins: RFC 8200 §3 */
 #define BYTEORDER_MIXED		0u	/* of a concatenation: its parts know */
+#define BYTEORDER_HOST		1u
 #define BYTEORDER_BIG		2u	/* else nft prints addresses the wrong way round */
 
 #define SEEN_SIZE		65536u
@@ -319,6 +320,17 @@ create_endpoints(struct batch *batch, unsigned int family)
 }
 
 void
+set_create_armed(struct batch *batch, const char *name, const char *comment)
+{
+	const struct spec spec = {
+		.name = name, .key_type = KEY_TYPE_NFPROTO, .key_size = 1, .byteorder = BYTEORDER_HOST,
+		.flags = NFT_SET_TIMEOUT, .size = FAMILY_END, .comment = comment,
+	};
+
+	create(batch, &spec);
+}
+
+void
 fixtures_create(struct batch *batch)
 {
 	unsigned int family;
@@ -335,7 +347,7 @@ fixtures_create(struct batch *batch)
 		create_seen(batch, FIXTURE_SEEN_EP_OUT4, family, SEEN_EP_SIZE,
 		    "what was sent to listed members of protect_ep");
 	}
-	armed_create(batch, fixtures[FIXTURE_ARMED],
+	set_create_armed(batch, fixtures[FIXTURE_ARMED],
 	    "behind enforce drop --confirm: empty, it is watch");
 }
 

@@ -120,6 +120,8 @@ enum set_fixture {
 	FIXTURE_END
 };
 const char *fixture_name(enum set_fixture fixture);
+/* A switch, armed.h; one that is there stays as it is. */
+void set_create_armed(struct batch *batch, const char *name, const char *comment);
 /* Appends messages that make them all; those that are there stay as they are. */
 void fixtures_create(struct batch *batch);
 

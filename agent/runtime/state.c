@@ -56,13 +56,30 @@ deadline_begin(struct deadline *deadline, uint32_t seconds, int64_t now_ms, int6
 	state_boot_id(deadline->boot);
 }
 
-bool
-deadline_of_other_boot(const struct deadline *deadline)
+static bool
+is_of_this_boot(const struct deadline *deadline)
 {
 	char boot[STATE_BOOT_MAX];
 
 	state_boot_id(boot);
-	return strcmp(boot, deadline->boot) != 0;
+	return strcmp(boot, deadline->boot) == 0;
+}
+
+bool
+deadline_runs(const struct deadline *deadline, int64_t now_ms)
+{
+	return deadline->until_ms > now_ms && !deadline->ended && is_of_this_boot(deadline);
+}
+
+void
+deadline_end_text(const struct deadline *deadline, char text[static DEADLINE_TEXT_MAX])
+{
+	if (deadline->ended)
+		snprintf(text, DEADLINE_TEXT_MAX, "ended by threatlistd --table expire");
+	else if (!is_of_this_boot(deadline))
+		snprintf(text, DEADLINE_TEXT_MAX, "not confirmed before the host was started anew");
+	else
+		snprintf(text, DEADLINE_TEXT_MAX, "not confirmed within %u s", deadline->s);
 }
 
 void

@@ -11,6 +11,8 @@
 
 #include "threatlistd/addr.h"
 
+#define DEADLINE_TEXT_MAX	64	/* bytes, with the NUL */
+#define DEADLINE_FOLLOW_MS	50	/* its timer here, after the kernel's own clock, which counts in ticks */
 #define STATE_BOOT_MAX	40	/* bytes of a boot id, random(4), with its NUL */
 
 /* Something ends by itself then, unless somebody confirms it. */
@@ -44,8 +46,10 @@ const char *mode_name(uint8_t mode);
 void deadline_begin(struct deadline *deadline, uint32_t seconds, int64_t now_ms, int64_t wall_ms);
 /* Nothing waits for a confirmation any more. */
 void deadline_forget(struct deadline *deadline);
-/* Is it of another boot than this one? */
-bool deadline_of_other_boot(const struct deadline *deadline);
+/* Is there time left, in this boot? */
+bool deadline_runs(const struct deadline *deadline, int64_t now_ms);
+/* Of one that does not run: "not confirmed within 60 s", and what else ends one. */
+void deadline_end_text(const struct deadline *deadline, char text[static DEADLINE_TEXT_MAX]);
 /* The host is isolated no more. */
 void state_forget_isolation(struct state *state);
 

@@ -197,6 +197,25 @@ class Agent:
                 pass
         self.process.wait()
 
+    def disturb(self, how):
+        """What happens to an agent: kill -9 of all of it, a reload, another firewall's flush, a crash, a new list."""
+        if how == "kill":
+            self.kill_all()
+            self.start()
+        elif how == "reload":
+            before = self.roles()["enforcer"]
+            self.process.send_signal(signal.SIGHUP)
+            assert until(lambda: (now := self.roles()) and now.get("enforcer", before) != before)
+        elif how == "flush":
+            self.lab.nft("flush", "ruleset")
+        elif how == "crash":
+            os.kill(self.roles()["enforcer"], signal.SIGKILL)
+        elif how == "list":
+            self.list.write_text(f"{LISTED}\n{LISTED6}\n198.51.100.0/24\n")
+            self.ctl("refresh")
+        else:
+            raise ValueError(how)
+
     def ctl(self, *arguments, check=False, **kwargs):
         return self.lab.inside(self.lab.agent, BUILD / "threatlistctl", arguments[0], "-c", self.config,
                                "-S", self.dir / "run/control.sock", *arguments[1:], check=check, **kwargs)

@@ -77,7 +77,7 @@ an_isolation_comes_back_with_its_session(void **state)
 	assert_null(addr_parse(&in.isolate_session, "2001:db8::10", strlen("2001:db8::10")));
 	deadline_begin(&in.isolate_end, 600, 1000, INT64_C(1790000000000));
 	assert_int_equal(in.isolate_end.until_ms, 601000);
-	assert_false(deadline_of_other_boot(&in.isolate_end));
+	assert_true(deadline_runs(&in.isolate_end, 600999));
 	assert_int_equal(state_store(&in, dir), 0);
 	assert_int_equal(state_load(&out, dir), 0);
 	assert_true(out.isolate);
@@ -118,12 +118,34 @@ a_damaged_file_is_no_state(void **state)
 	assert_int_equal(state_load(&out, "/nonexistent"), 0);
 }
 
+static void
+each_end_of_a_deadline_has_its_text(void **state)
+{
+	struct deadline deadline;
+	char text[DEADLINE_TEXT_MAX];
+
+	deadline_begin(&deadline, 60, 1000, 1);
+	assert_false(deadline_runs(&deadline, 61000));
+	deadline_end_text(&deadline, text);
+	assert_string_equal(text, "not confirmed within 60 s");
+	deadline.boot[0] ^= 1;
+	assert_false(deadline_runs(&deadline, 1000));
+	deadline_end_text(&deadline, text);
+	assert_string_equal(text, "not confirmed before the host was started anew");
+	deadline_begin(&deadline, 60, 1000, 1);
+	deadline.ended = true;
+	assert_false(deadline_runs(&deadline, 1000));
+	deadline_end_text(&deadline, text);
+	assert_string_equal(text, "ended by threatlistd --table expire");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stored_comes_back),
 		cmocka_unit_test(an_isolation_comes_back_with_its_session),
+		cmocka_unit_test(each_end_of_a_deadline_has_its_text),
 		cmocka_unit_test(a_damaged_file_is_no_state),
 	};
 
