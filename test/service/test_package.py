@@ -65,7 +65,16 @@ def test_remove_and_purge_leave_nothing(agent, deb):
     assert until(lambda: blocked(lab)), agent.messages()
     assert lab.in_set("allow4", "198.51.100.9")
 
-    agent.sh("dpkg -P threatlistd")
+    # what the admin put beside the config stays his; what dpkg put there goes
+    agent.sh("mkdir -p /etc/threatlistd/conf.d")
+    agent.write("/etc/threatlistd/partners.txt", "192.0.2.1\n")
+    agent.write("/etc/threatlistd/conf.d/mine.conf", "[capture]\nmethod = off\n")
+    agent.write("/etc/threatlistd/threatlistd.conf.dpkg-old", "")
+    said = agent.sh("dpkg -P threatlistd 2>&1").stdout
+    assert "threatlistd: your own files in /etc/threatlistd stay" in said
+    stayed = agent.sh("find /etc/threatlistd -type f").stdout.split()
+    assert sorted(stayed) == [f"/etc/threatlistd/{name}" for name in ("conf.d/mine.conf", "listed.txt", "partners.txt")]
+    agent.sh("rm -r /etc/threatlistd")
     left = agent.sh("find / -xdev -name '*threatlistd*' -not -path '/proc/*' -not -path '/share/*' "
                     "-not -path '/var/log/journal/*'", check=False).stdout.split()
     # the user stays (its number must not become another's), and with it what says that it is locked
@@ -76,6 +85,6 @@ def test_remove_and_purge_leave_nothing(agent, deb):
 
 def test_purge_with_a_broken_config_lifts_the_table(agent):
     agent.write("/etc/threatlistd/threatlistd.conf", "[nonsense]\n")
-    agent.sh("dpkg -P threatlistd")
+    agent.sh("rm /etc/threatlistd/listed.txt; dpkg -P threatlistd")
     assert not agent.lab.has_table()
     assert not agent.path("/etc/threatlistd").exists()
