@@ -17,12 +17,11 @@ struct gates {
 };
 
 /*
- * NULL verdict text when the new image may be enforced; otherwise *reason says
- * what was allowed and what came.  old may be NULL: no list in force, then
- * only the prefix gates judge.  own: subnets of the host (n of them) that no threat list
- * may contain wholly; may be NULL.  Shrink and growth judge only from
- * GATE_MIN_ENTRIES up, so that small hand-kept lists can change freely.
- * Returns true when it passes.
+ * May the new image be enforced?  If not, *reason says what was allowed and
+ * what came.  old_list may be NULL: no list in force, then only the prefix
+ * gates judge.  own: subnets of the host that no threat list may contain
+ * wholly; may be NULL.  Shrink and growth judge only from GATE_MIN_ENTRIES up,
+ * so that small hand-kept lists can change freely.
  */
 #define GATE_MIN_ENTRIES	20
 bool gate_pass(const struct gates *gates, const struct list *old_list, const struct list *new_list,

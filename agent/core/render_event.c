@@ -68,8 +68,8 @@ write_description(const struct event *event, const struct host_facts *facts, con
 
 	if (event->has_counts)
 		at += (size_t)snprintf(text + at, DESCRIPTION_MAX - at, " %" PRIu64
-		    " entries came, %" PRIu64 " went, it has %" PRIu64 " now.", event->added,
-		    event->removed, event->entries);
+		    " ranges of addresses came, %" PRIu64 " went, it has %" PRIu64
+		    " entries now.", event->added, event->removed, event->entries);
 	if (event->program[0] != '\0')
 		at += (size_t)snprintf(text + at, DESCRIPTION_MAX - at,
 		    " It was done by %s (pid %" PRIu32 ").", event->program, event->pid);

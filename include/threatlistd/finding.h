@@ -36,7 +36,8 @@ struct event {
 	uint8_t pad;			/* zero */
 	uint32_t pid;			/* 0: unknown */
 	char source[LIST_NAME_MAX];	/* empty: none */
-	uint64_t added, removed, entries;	/* addresses ranges: entries of the source */
+	uint64_t added, removed;	/* ranges of addresses, list_difference */
+	uint64_t entries;		/* that the source has now */
 	uint8_t old_hash[LIST_HASH_LEN], new_hash[LIST_HASH_LEN];	/* all zero: none */
 	char reason[256];		/* empty: none */
 	char program[32];		/* who did it, if known */
