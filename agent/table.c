@@ -231,7 +231,8 @@ find_word(const char *order)
 }
 
 static int
-carry_out(const struct conf *conf, const struct table_order *wanted, struct enforce *enforce)
+carry_out(const struct conf *conf, const struct table_order *wanted, const struct table_word *word,
+    struct enforce *enforce)
 {
 	const char *order = wanted->word;
 	struct enforce_error error = { "" };
@@ -268,21 +269,21 @@ carry_out(const struct conf *conf, const struct table_order *wanted, struct enfo
 		fprintf(stderr, "threatlistd: %s: %s\n", order, error.text);
 		return exit_code(rc);
 	}
-	if (find_word(order)->outcome != NULL)
-		printf("done: %s\n", find_word(order)->outcome);
+	if (word->outcome != NULL)
+		printf("done: %s\n", word->outcome);
 	/* the package goes: one that comes back is to enforce as it did before */
 	return strcmp(order, "remove") == 0 ? 0 : keep(conf, &state);
 }
 
 static bool
-is_order(const struct table_order *order)
+has_its_words(const struct table_order *order)
 {
 	struct enforce_isolation wanted;
 	uint32_t seconds;
 
 	if (strcmp(order->word, "isolate-on") == 0)
 		return take_isolation(order, &seconds, &wanted);
-	return find_word(order->word) != NULL && order->nwords == 0;
+	return order->nwords == 0;
 }
 
 int
@@ -292,13 +293,14 @@ table_order(const struct conf *conf, const struct table_order *order)
 		.mode = conf->enforce.mode,
 		.admin = conf->enforce.admin, .nadmin = conf->enforce.nadmin,
 	};
+	const struct table_word *word = find_word(order->word);
 	struct enforce_error error = { "" };
 	struct enforce_allow *allow;
 	struct enforce *enforce;
 	pid_t holder;
 	int rc;
 
-	if (!is_order(order)) {
+	if (word == NULL || !has_its_words(order)) {
 		fprintf(stderr, "threatlistd: --table takes panic, resume, purge, expire, confirm, "
 		    "remove, isolate-off, or isolate-on SECONDS|lasting [ADDRESS PORT], not %s\n",
 		    order->word);
@@ -311,7 +313,7 @@ table_order(const struct conf *conf, const struct table_order *order)
 	rc = lock_run_dir(conf->agent.run_dir, &holder);
 	if (rc == -EBUSY) {
 		fprintf(stderr, "threatlistd: an agent is running (pid %d): use \"threatlistctl %s\"\n",
-		    (int)holder, find_word(order->word)->command);
+		    (int)holder, word->command);
 		return 1;
 	}
 	if (rc != 0) {
@@ -331,7 +333,7 @@ table_order(const struct conf *conf, const struct table_order *order)
 		fprintf(stderr, "threatlistd: %s\n", error.text);
 		return exit_code(rc);
 	}
-	rc = carry_out(conf, order, enforce);
+	rc = carry_out(conf, order, word, enforce);
 	enforce_free(enforce);
 	return rc;
 }
