@@ -122,6 +122,9 @@ bool isolation_take_session(struct isolate_order *order, const char *text);
 /* Keeps the order, tells the enforcer.  by: who asked.  0 or -errno (not kept). */
 int agent_isolate(struct agent *agent, const struct isolate_order *order, const char *by,
     uint64_t token);
+/* How it is now, for who ordered it. */
+#define ISOLATION_TEXT_MAX	256
+const char *isolation_text(const struct agent *agent, char text[static ISOLATION_TEXT_MAX]);
 /* Fills in its part of the message. */
 void isolation_message(const struct agent *agent, struct msg_mode *mode);
 /* It is over, by an order that says so itself; the caller keeps the state. */
@@ -274,6 +277,7 @@ void control_free(struct control *control);
 void control_answered(struct control *control, const struct msg_answer *answer, int fd);
 void control_checked(struct control *control, const struct msg_checked *checked);
 void control_planned(struct control *control, const struct msg_planned *planned);
+void control_verified(struct control *control, const struct msg_verified *verified);
 /* kept: 0, or -errno of an order that was done and will not outlive a restart. */
 void control_mode_done(struct control *control, const struct msg_mode_done *done, int kept);
 

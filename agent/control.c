@@ -22,6 +22,7 @@
 #define ANSWER_LIMIT_MS		30000	/* for a role to do what was asked: a first load takes seconds */
 #define CHECK_LIMIT_MS		2000
 #define LISTEN_AGAIN_MS		5000	/* where the socket could not be made */
+#define VERIFY_LIMIT_MS		110000	/* above the enforcer's own */
 
 /* What was sent and not read would make the kernel reset, and the answer could get lost. */
 static void
@@ -113,7 +114,8 @@ too_late(void *arg)
 		return;
 	}
 	answer(client, 1, "%s: no answer within %d s", control_name(client->request.kind),
-	    client->request.kind != 0 ? ANSWER_LIMIT_MS / 1000 : ASK_LIMIT_MS / 1000);
+	    (client->request.kind == 0 ? ASK_LIMIT_MS : client->request.kind == CONTROL_VERIFY ?
+	    VERIFY_LIMIT_MS : ANSWER_LIMIT_MS) / 1000);
 }
 
 /* Asks a role; token points into message.  False: it is not running. */
@@ -208,6 +210,16 @@ ask_plan(struct client *client)
 	if (rc != 0)
 		answer(client, 1, "the enforcer is not running: %s",
 		    role_trouble(agent->roles[ROLE_ENFORCER]));
+}
+
+static void
+ask_verify(struct client *client)
+{
+	struct message message = { .type = MSG_VERIFY };
+
+	if (!ask_role(client, ROLE_ENFORCER, &message, &message.u.token.token, VERIFY_LIMIT_MS))
+		answer(client, 1, "the enforcer is not running: %s",
+		    role_trouble(client->control->agent->roles[ROLE_ENFORCER]));
 }
 
 static void
@@ -345,6 +357,9 @@ serve(struct client *client)
 		break;
 	case CONTROL_PLAN:
 		ask_plan(client);
+		break;
+	case CONTROL_VERIFY:
+		ask_verify(client);
 		break;
 	case CONTROL_ISOLATE:
 		isolate(client);
@@ -520,37 +535,30 @@ control_checked(struct control *control, const struct msg_checked *checked)
 		    checked->error == 0 ? checked : NULL));
 }
 
+/* Takes json over, which is NULL with an error. */
 static void
-answer_isolated(struct client *client)
+answer_found(struct client *client, int error, const char *reason, char *json)
 {
-	const struct state *state = &client->control->agent->state;
-	char text[ADDR_TEXT_MAX], kept[128] = "no ssh session of yours was found to be kept";
-
-	if (!state->isolate) {
-		answer(client, 0, "done: not isolated");
-		return;
-	}
-	if (state->isolate_session.family != ADDR_NONE)
-		snprintf(kept, sizeof(kept), "kept for you: %s to port %u",
-		    addr_text(&state->isolate_session, text), state->isolate_port);
-	if (state->isolate_end.until_ms != 0)
-		answer(client, 0, "isolated (%s); ends in %u s unless you run "
-		    "\"threatlistctl confirm\"", kept, state->isolate_end.s);
+	if (client == NULL)
+		free(json);
+	else if (error != 0)
+		answer(client, 1, "%s failed: %.200s", control_name(client->request.kind), reason);
 	else
-		answer(client, 0, "isolated (%s) until \"threatlistctl isolate off\"", kept);
+		answer_json(client, json);
 }
 
 void
 control_planned(struct control *control, const struct msg_planned *planned)
 {
-	struct client *client = by_token(control, planned->token, KIND(CONTROL_PLAN));
+	answer_found(by_token(control, planned->token, KIND(CONTROL_PLAN)), planned->error, planned->reason,
+	    planned->error == 0 ? plan_json(control->agent, &planned->plan) : NULL);
+}
 
-	if (client == NULL)
-		return;
-	if (planned->error != 0)
-		answer(client, 1, "not planned: %.200s", planned->reason);
-	else
-		answer_json(client, plan_json(control->agent, &planned->plan));
+void
+control_verified(struct control *control, const struct msg_verified *verified)
+{
+	answer_found(by_token(control, verified->token, KIND(CONTROL_VERIFY)), verified->error, verified->reason,
+	    verified->error == 0 ? verified_json(verified) : NULL);
 }
 
 /* What has come of an order that waits for nothing. */
@@ -576,6 +584,7 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 	struct client *client = by_token(control, done->token, KIND(CONTROL_ENFORCE) |
 	    KIND(CONTROL_PANIC) | KIND(CONTROL_RESUME) | KIND(CONTROL_PURGE) |
 	    KIND(CONTROL_CONFIRM) | KIND(CONTROL_ISOLATE));
+	char text[ISOLATION_TEXT_MAX];
 
 	if (client == NULL)
 		return;
@@ -592,7 +601,7 @@ control_mode_done(struct control *control, const struct msg_mode_done *done, int
 		    CONFIRMED_ISOLATION) ? "," : "", (done->confirmed &
 		    CONFIRMED_ISOLATION) != 0 ? " the host stays isolated" : "");
 	else if (client->request.kind == CONTROL_ISOLATE)
-		answer_isolated(client);
+		answer(client, 0, "%s", isolation_text(control->agent, text));
 	else if (client->request.kind == CONTROL_ENFORCE &&
 	    agent_confirm_until(control->agent) != 0)
 		answer(client, 0, "done; falls back to watch in %u s unless you run "

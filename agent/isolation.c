@@ -12,6 +12,26 @@
 
 #include "threatlistd/log.h"
 
+const char *
+isolation_text(const struct agent *agent, char text[static ISOLATION_TEXT_MAX])
+{
+	char address[ADDR_TEXT_MAX], kept[128] = "no ssh session of yours was found to be kept";
+	const struct state *state = &agent->state;
+
+	if (!state->isolate)
+		return "done: not isolated";
+	if (state->isolate_session.family != ADDR_NONE)
+		snprintf(kept, sizeof(kept), "kept for you: %s to port %u",
+		    addr_text(&state->isolate_session, address), state->isolate_port);
+	if (state->isolate_end.until_ms != 0)
+		snprintf(text, ISOLATION_TEXT_MAX, "isolated (%s); ends in %u s unless you run "
+		    "\"threatlistctl confirm\"", kept, state->isolate_end.s);
+	else
+		snprintf(text, ISOLATION_TEXT_MAX,
+		    "isolated (%s) until \"threatlistctl isolate off\"", kept);
+	return text;
+}
+
 void
 isolation_message(const struct agent *agent, struct msg_mode *mode)
 {

@@ -18,6 +18,7 @@ permit_message(enum role_kind kind, uint32_t type)
 	case MSG_MODE_DONE:
 	case MSG_CHECKED:
 	case MSG_PLANNED:
+	case MSG_VERIFIED:
 	case MSG_ENFORCER_STATUS:
 	case MSG_EVENT:
 		return kind == ROLE_ENFORCER;

@@ -182,6 +182,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_PLANNED:
 		control_planned(agent->control, &message->u.planned);
 		break;
+	case MSG_VERIFIED:
+		control_verified(agent->control, &message->u.verified);
+		break;
 	case MSG_ENFORCER_STATUS:
 		status_enforcer(agent->status, &message->u.enforcer);
 		break;

@@ -26,4 +26,7 @@ char *check_json(const struct agent *agent, const struct addr *addr,
 /* plan.c: contract §1, "plan". */
 char *plan_json(const struct agent *agent, const struct enforce_plan *plan);
 
+/* verified.c: contract §3, "verify". */
+char *verified_json(const struct msg_verified *verified);
+
 #endif

@@ -155,6 +155,7 @@ enforce_free(struct enforce *enforce)
 {
 	if (enforce == NULL)
 		return;
+	enforce_verify_end(enforce);
 	engine_forget(enforce);
 	allow_fini(&enforce->allow[FAMILY_V4]);
 	allow_fini(&enforce->allow[FAMILY_V6]);

@@ -16,6 +16,7 @@
 #include "table.h"
 
 struct watch;
+struct verify;
 
 /* One set that takes turns between two names. */
 struct turn {
@@ -29,6 +30,7 @@ struct turn {
 struct enforce {
 	struct kernel *kernel;
 	struct watch *watch;
+	struct verify *verify;	/* NULL: none is under way */
 	uint8_t mode;		/* enum enforce_mode that is wanted */
 	int64_t until_ms;	/* of armed_now_ms: ENFORCE_DROP ends then; 0: for good */
 	bool log;		/* rules have log statements */

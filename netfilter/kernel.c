@@ -37,7 +37,8 @@ struct kernel {
 	uint32_t seq;
 	uint32_t commits;
 	size_t batch_max;
-	uint8_t answer[ANSWER_BYTES];
+	bool interrupted;		/* the dump that is being read */
+	_Alignas(struct nlmsghdr) uint8_t answer[ANSWER_BYTES];
 };
 
 int
@@ -289,39 +290,54 @@ kernel_request(uint8_t buf[static KERNEL_REQUEST_MAX], uint16_t type, uint16_t f
 	return nlh;
 }
 
+int
+kernel_dump_begin(struct kernel *kernel, struct nlmsghdr *request)
+{
+	drain(kernel);
+	kernel->interrupted = false;
+	request->nlmsg_seq = ++kernel->seq;
+	return mnl_socket_sendto(kernel->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
+}
+
+int
+kernel_dump_next(struct kernel *kernel, kernel_answer_fn *each, void *arg)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)kernel->answer;
+	ssize_t n;
+	int left;
+
+	do {
+		n = mnl_socket_recvfrom(kernel->socket, kernel->answer, sizeof(kernel->answer));
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	for (left = (int)n; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		const struct nlmsgerr *answer = mnl_nlmsg_get_payload(nlh);
+
+		if (nlh->nlmsg_seq != kernel->seq)
+			continue;
+		if (nlh->nlmsg_type == NLMSG_ERROR)
+			return answer->error;
+		kernel->interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		if (nlh->nlmsg_type == NLMSG_DONE)
+			return kernel->interrupted ? -EINTR : 0;
+		each(nlh, arg);
+	}
+	return 1;
+}
+
 /* One round of question and answers: 0, -errno, or -EINTR for a dump that was broken off. */
 static int
 ask_once(struct kernel *kernel, struct nlmsghdr *request, kernel_answer_fn *each, void *arg)
 {
-	bool interrupted = false;
+	int error = kernel_dump_begin(kernel, request);
 
-	drain(kernel);
-	request->nlmsg_seq = ++kernel->seq;
-	if (mnl_socket_sendto(kernel->socket, request, request->nlmsg_len) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(kernel->socket, kernel->answer,
-		    sizeof(kernel->answer));
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)kernel->answer;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-			const struct nlmsgerr *answer = mnl_nlmsg_get_payload(nlh);
-
-			if (nlh->nlmsg_seq != kernel->seq)
-				continue;
-			if (nlh->nlmsg_type == NLMSG_ERROR)
-				return answer->error;
-			interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-			if (nlh->nlmsg_type == NLMSG_DONE)
-				return interrupted ? -EINTR : 0;
-			each(nlh, arg);
-		}
-	}
+	if (error != 0)
+		return error;
+	do {
+		error = kernel_dump_next(kernel, each, arg);
+	} while (error > 0);
+	return error;
 }
 
 int

@@ -52,6 +52,14 @@ typedef void kernel_restart_fn(void *arg);
 int kernel_ask(struct kernel *kernel, struct nlmsghdr *request, kernel_answer_fn *each,
     kernel_restart_fn *restart, void *arg);
 
+/*
+ * The same of a dump, an answer's datagram at a time; nothing else may be asked
+ * of this kernel meanwhile.  next: 1 there is more, 0 done, -EINTR a commit
+ * interrupted it: what was told is not to be relied on; -errno.
+ */
+int kernel_dump_begin(struct kernel *kernel, struct nlmsghdr *request);
+int kernel_dump_next(struct kernel *kernel, kernel_answer_fn *each, void *arg);
+
 /* A request about family inet in buf. */
 #define KERNEL_REQUEST_MAX	1024u
 struct nlmsghdr *kernel_request(uint8_t buf[static KERNEL_REQUEST_MAX], uint16_t type,

@@ -149,13 +149,11 @@ keys_patch(struct keys *keys, const struct keys *gone, const struct keys *come)
 	}
 }
 
-bool
-keys_contain(const struct keys *keys, const uint8_t *key)
+size_t
+keys_find(const struct keys *keys, const uint8_t *key)
 {
 	size_t low = 0, high = keys->n, size = keys->key_size;
-	const uint8_t *item;
 
-	/* the last item whose first key is not above */
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
@@ -164,9 +162,18 @@ keys_contain(const struct keys *keys, const uint8_t *key)
 		else
 			high = mid;
 	}
-	if (low == 0)
+	return low == 0 ? keys->n : low - 1;
+}
+
+bool
+keys_contain(const struct keys *keys, const uint8_t *key)
+{
+	size_t at = keys_find(keys, key), size = keys->key_size;
+	const uint8_t *item;
+
+	if (at == keys->n)
 		return false;
-	item = keys_item(keys, low - 1);
+	item = keys_item(keys, at);
 	if (keys->ranges)
 		return memcmp(key, item + size, size) <= 0;
 	return memcmp(key, item, size) == 0;

@@ -47,6 +47,9 @@ int keys_order(const struct keys *keys, size_t i, const uint8_t *first, const ui
  */
 void keys_patch(struct keys *keys, const struct keys *gone, const struct keys *come);
 
+/* The last item whose (first) key is not above this one; keys->n: there is none. */
+size_t keys_find(const struct keys *keys, const uint8_t *key);
+
 /* Is the address one of the hosts, or within one of the ranges? */
 bool keys_contain(const struct keys *keys, const uint8_t *key);
 

@@ -18,7 +18,7 @@
 
 #define CONF_PATH	"/etc/threatlistd/threatlistd.conf"
 #define DEFAULT_SOCKET	"/run/threatlistd/" CONTROL_SOCKET
-#define ANSWER_LIMIT_MS	40000	/* above what the agent itself waits for a role */
+#define ANSWER_LIMIT_MS	120000	/* above what the agent itself waits for a role */
 
 bool
 client_option(struct client_options *options, int option)

@@ -32,6 +32,8 @@ int ctl_show(int argc, char **argv);
 int ctl_metrics(int argc, char **argv);
 /* plan.c */
 int ctl_plan(int argc, char **argv);
+/* verify.c */
+int ctl_verify(int argc, char **argv);
 /* operate.c */
 int ctl_refresh(int argc, char **argv);
 int ctl_accept(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "isolate", ctl_isolate, "Cut everything off but what the host is run by: on or off" },
 	{ "confirm", ctl_confirm, "Keep what was begun with --confirm" },
 	{ "plan", ctl_plan, "What would change, and would the kernel take it; changes nothing" },
+	{ "verify", ctl_verify, "Does the kernel hold the list, member by member" },
 	{ "panic", ctl_panic, "Lift every drop at once, until resume" },
 	{ "resume", ctl_resume, "End a panic or a purge" },
 	{ "purge", ctl_purge, "Delete the table, until resume" },

@@ -308,6 +308,9 @@ on_message(const struct message *message, int *fd, void *arg)
 	case MSG_PLAN:
 		lists_plan(enforcer, &message->u.plan, *fd);
 		break;
+	case MSG_VERIFY:
+		verify_take(enforcer, message->u.token.token);
+		break;
 	case MSG_ENDPOINT:
 		take_endpoint(enforcer, &message->u.endpoint);
 		break;
@@ -367,6 +370,7 @@ enforcer_free(struct enforcer *enforcer)
 	if (enforcer == NULL)
 		return;
 	guard_stop(enforcer);
+	verify_stop(enforcer);
 	sweep_stop(enforcer);
 	lists_free(enforcer);
 	enforce_free(enforcer->enforce);

@@ -2,7 +2,8 @@
 /*
  * The enforcer role: keeps the list it was given last in the kernel, guards it
  * there, and tells what the kernel counted.  One struct enforcer, owned by
- * enforcer.c; lists.c, orders.c, guard.c and sweep.c are its parts.
+ * enforcer.c; lists.c, orders.c, guard.c, verify.c and sweep.c are its
+ * parts.
  */
 #ifndef ENFORCE_ENFORCER_H
 #define ENFORCE_ENFORCER_H
@@ -68,6 +69,13 @@ struct sweep {
 	int64_t wall_ms;	/* of this reading */
 };
 
+/* A reading of all members that is under way. */
+struct verifying {
+	struct loop_timer *timer;
+	uint64_t token;
+	int64_t begun_ms;	/* loop_now_ms, 0: none is */
+};
+
 struct enforcer {
 	struct loop *loop;
 	struct channel *channel;
@@ -87,6 +95,7 @@ struct enforcer {
 	struct log_limit endpoint_failed;
 	struct guard guard;
 	struct sweep sweep;
+	struct verifying verifying;
 };
 
 /* Works until MSG_STOP or the channel ends, then stops the loop.  fd is consumed.  NULL: errno. */
@@ -139,11 +148,17 @@ void isolation_released(struct enforcer *enforcer, const struct enforce_change_i
 int guard_start(struct enforcer *enforcer);
 /* The list could not be put in force: tries again with back-off. */
 void guard_failed(struct enforcer *enforcer, const char *reason);
+/* What the kernel holds is not the list any more: it is put back, unless that is against an order. */
+void guard_damaged(struct enforcer *enforcer, const struct enforce_change_info *info);
 /* It is in force, or need not be. */
 void guard_settled(struct enforcer *enforcer);
 /* Looks whether the host has other DNS resolvers; called now and then, netlink does not tell. */
 void guard_resolvers(struct enforcer *enforcer);
 void guard_stop(struct enforcer *enforcer);
+
+/* verify.c: does the kernel hold the list, member by member? */
+void verify_take(struct enforcer *enforcer, uint64_t token);
+void verify_stop(struct enforcer *enforcer);
 
 /* sweep.c: what the kernel counted. */
 int sweep_start(struct enforcer *enforcer);

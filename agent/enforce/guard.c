@@ -77,8 +77,8 @@ restore(void *arg)
 		lists_apply(enforcer, &err);
 }
 
-static void
-damaged(struct enforcer *enforcer, const struct enforce_change_info *info)
+void
+guard_damaged(struct enforcer *enforcer, const struct enforce_change_info *info)
 {
 	struct guard *guard = &enforcer->guard;
 	int64_t now = loop_now_ms();
@@ -130,7 +130,7 @@ look(struct enforcer *enforcer, int error)
 	if (enforce_stat(enforcer->enforce, &stat, NULL) != 0)
 		return;
 	if (!stat.table)
-		damaged(enforcer, &info);
+		guard_damaged(enforcer, &info);
 	else if (stat.dormant != enforcer->panic)
 		panic_by_hand(enforcer, &info, stat.dormant);
 }
@@ -171,7 +171,7 @@ on_event(int fd, uint32_t events, void *arg)
 	    !loop_timer_running(enforcer->guard.blind))
 		loop_timer_start(enforcer->loop, enforcer->guard.blind, BLIND_SETTLE_MS);
 	if ((info.changes & ENFORCE_CHANGE_DAMAGED) != 0)
-		damaged(enforcer, &info);
+		guard_damaged(enforcer, &info);
 }
 
 static void

@@ -44,6 +44,8 @@ static const struct {
 	[MSG_MODE_DONE] = { sizeof(struct msg_mode_done), NO_FD },
 	[MSG_CHECKED] = { sizeof(struct msg_checked), NO_FD },
 	[MSG_PLANNED] = { sizeof(struct msg_planned), NO_FD },
+	[MSG_VERIFY] = { sizeof(struct msg_token), NO_FD },
+	[MSG_VERIFIED] = { sizeof(struct msg_verified), NO_FD },
 	[MSG_ENFORCER_STATUS] = { sizeof(struct msg_enforcer_status), NO_FD },
 	[MSG_SENSOR_STATUS] = { sizeof(struct msg_sensor_status), NO_FD },
 	[MSG_SIGHTING] = { sizeof(struct sighting), NO_FD },
@@ -147,6 +149,7 @@ check_texts(uint32_t type, const void *data)
 	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
 	static const struct text one_applied[] = { TEXT(u.applied.reason) };
 	static const struct text planned[] = { TEXT(u.planned.reason), TEXT(u.planned.plan.reason) };
+	static const struct text one_verified[] = { TEXT(u.verified.reason) };
 	static const struct text one_enforcer[] = { TEXT(u.enforcer.warning) };
 	static const struct text one_sensor[] = { TEXT(u.sensor.warning) };
 	static const struct text one_query[] = { TEXT(u.query.id) };
@@ -178,6 +181,8 @@ check_texts(uint32_t type, const void *data)
 		return ENDS(one_applied);
 	case MSG_PLANNED:
 		return ENDS(planned);
+	case MSG_VERIFIED:
+		return ENDS(one_verified);
 	case MSG_ENFORCER_STATUS:
 		return ENDS(one_enforcer);
 	case MSG_SENSOR_STATUS:
@@ -193,6 +198,29 @@ check_texts(uint32_t type, const void *data)
 	}
 #undef ENDS
 }
+
+static const char *
+check_verified(const struct enforce_verify *verify)
+{
+	uint32_t i;
+
+	if (verify->nsets > ENFORCE_VERIFY_SETS_MAX ||
+	    verify->nexamples > ENFORCE_VERIFY_EXAMPLES)
+		return "number of sets out of bounds";
+	for (i = 0; i < verify->nsets; i++) {
+		if (memchr(verify->sets[i].name, '\0', sizeof(verify->sets[i].name)) == NULL)
+			return "text without end";
+	}
+	for (i = 0; i < verify->nexamples; i++) {
+		const struct range *range = &verify->examples[i].range;
+
+		if (verify->examples[i].set >= verify->nsets || range->first.family == ADDR_NONE ||
+		    range->first.family > ADDR_V6 || range->last.family != range->first.family)
+			return "no example";
+	}
+	return NULL;
+}
+
 
 /* Only keys that somebody wrote down have no end. */
 static const char *
@@ -240,6 +268,8 @@ check_numbers(const struct message *message)
 				return "text without end";
 		}
 		break;
+	case MSG_VERIFIED:
+		return check_verified(&message->u.verified.verify);
 	case MSG_EVENT:
 		if (message->u.event.name == 0 || message->u.event.name >= EVENT_NAME_END)
 			return "unknown event";

@@ -55,12 +55,14 @@ enum message_type {
 	MSG_MODE,		/* struct msg_mode: watch, drop, off, panic, resume, purge */
 	MSG_CHECK,		/* struct msg_check */
 	MSG_PLAN,		/* struct msg_plan + fd: sealed image that is not to be put in force */
+	MSG_VERIFY,		/* struct msg_token: is the list in the kernel, member by member */
 	MSG_RECOUNT,		/* send all counts again: the reporter is new */
 	/* enforcer to parent */
 	MSG_APPLIED,		/* struct msg_applied */
 	MSG_MODE_DONE,		/* struct msg_mode_done */
 	MSG_CHECKED,		/* struct msg_checked */
 	MSG_PLANNED,		/* struct msg_planned */
+	MSG_VERIFIED,		/* struct msg_verified */
 	MSG_ENFORCER_STATUS,	/* struct msg_enforcer_status */
 
 	/* sensor to parent */
@@ -262,6 +264,16 @@ struct msg_planned {
 	char reason[256];
 };
 
+struct msg_verified {
+	uint64_t token;
+	struct enforce_verify verify;
+	int32_t error;		/* 0 or -errno: it could not be verified */
+	uint32_t took_ms;
+	uint8_t repairs;	/* what differs is put right now */
+	uint8_t pad[7];
+	char reason[256];
+};
+
 struct msg_enforcer_status {
 	uint64_t token;
 	uint64_t pss;		/* bytes, sandbox_pss() */
@@ -392,6 +404,7 @@ struct message {
 		struct msg_checked checked;
 		struct msg_plan plan;
 		struct msg_planned planned;
+		struct msg_verified verified;
 		struct msg_enforcer_status enforcer;
 		struct msg_sensor_status sensor;
 		struct sighting sighting;

@@ -22,7 +22,7 @@ control_name(uint32_t kind)
 		[CONTROL_ACCEPT] = "accept", [CONTROL_ENFORCE] = "enforce",
 		[CONTROL_PANIC] = "panic", [CONTROL_RESUME] = "resume",
 		[CONTROL_PURGE] = "purge", [CONTROL_CONFIRM] = "confirm",
-		[CONTROL_PLAN] = "plan",
+		[CONTROL_PLAN] = "plan", [CONTROL_VERIFY] = "verify",
 		[CONTROL_ISOLATE] = "isolate",
 	};
 

@@ -36,6 +36,7 @@ enum control_kind {
 	 * number as of ENFORCE, but 0 only with flag LASTING
 	 */
 	CONTROL_ISOLATE,
+	CONTROL_VERIFY,		/* JSON object */
 	CONTROL_END
 };
 

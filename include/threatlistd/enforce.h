@@ -110,6 +110,49 @@ int enforce_plan(struct enforce *enforce, const struct list *list, struct enforc
     struct enforce_error *err);
 
 /*
+ * Does the kernel hold the list in force, member by member?  All sets that
+ * follow a list or the host are read back, by a socket of its own and a piece at
+ * a time: other calls may come between, and what changes the sets only makes the
+ * reading begin anew.  Changes nothing; sets that differ are no longer relied
+ * on, so that the next enforce_apply makes them anew.
+ */
+#define ENFORCE_VERIFY_SETS_MAX		48
+#define ENFORCE_VERIFY_EXAMPLES		32
+#define ENFORCE_VERIFY_EACH		4	/* examples of one kind and set, at most */
+struct enforce_verify_set {
+	char name[16];
+	uint64_t expected;	/* members by the list; 0 and there: a set left over */
+	uint64_t present;	/* of these, in the kernel */
+	uint64_t missing;	/* and not */
+	uint64_t foreign;	/* in the kernel, and not expected */
+};
+struct enforce_verify_example {
+	struct range range;	/* of a foreign one whose end is not known: its first address */
+	uint8_t set;		/* index */
+	uint8_t foreign;	/* 0: missing */
+};
+struct enforce_verify {
+	uint32_t nsets, nexamples;
+	struct enforce_verify_set sets[ENFORCE_VERIFY_SETS_MAX];
+	struct enforce_verify_example examples[ENFORCE_VERIFY_EXAMPLES];
+	uint8_t rules;		/* they are as we made them */
+	uint8_t equal;		/* all is */
+	uint8_t pad[2];
+	uint32_t again;		/* times that something was read once more, as others changed nftables */
+};
+/* -EBUSY: one is under way; -ENOENT: there is no table; -ESTALE: list is not the one in force. */
+int enforce_verify_begin(struct enforce *enforce, const struct list *list,
+    struct enforce_error *err);
+/*
+ * Reads on for about budget_ms.  1: there is more; 0: done, out is filled in;
+ * -errno: given up (-EINTR: nftables is changed faster than it can be read).
+ */
+int enforce_verify_step(struct enforce *enforce, int budget_ms, struct enforce_verify *out,
+    struct enforce_error *err);
+/* Ends one that is under way. */
+void enforce_verify_end(struct enforce *enforce);
+
+/*
  * Changes the mode in one small transaction.  ENFORCE_OFF removes the table;
  * after a way back from it, enforce_apply makes a new one.
  */

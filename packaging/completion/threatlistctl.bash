@@ -21,7 +21,7 @@ _threatlistctl() {
 	-c | -S | --list | --trusted) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
 	esac
 	case $command in
-	"") words="-c -S --json --help --version status check lists findings show metrics refresh accept enforce isolate confirm plan panic resume purge parse replay" ;;
+	"") words="-c -S --json --help --version status check lists findings show metrics refresh accept enforce isolate confirm plan verify panic resume purge parse replay" ;;
 	status) words="--check --help --json" ;;
 	check) words="--help --json --list --scope --trusted" ;;
 	lists) words="--help --json" ;;
@@ -34,6 +34,7 @@ _threatlistctl() {
 	isolate) words="--confirm --help --lasting on off" ;;
 	confirm) words="--help" ;;
 	plan) words="--help --json" ;;
+	verify) words="--help --json" ;;
 	panic) words="--help" ;;
 	resume) words="--help" ;;
 	purge) words="--help" ;;

@@ -9,6 +9,7 @@
  *	mode MODE | panic | resume | purge | protect | close
  *	endpoint ADDRESS PORT | endpoints
  *	check ADDRESS | seen | stat | watch [MS]
+ *	verify ACTION=FILE… | pieces [N]	begins to; and so many answers of the kernel's
  */
 #include <errno.h>
 #include <poll.h>
@@ -145,20 +146,20 @@ do_open(struct enforce **enforce, char *save)
 	answer(enforce_open(enforce, &conf, &err), &err, "%s", "");
 }
 
-static void
-do_apply(struct enforce *enforce, char *save)
+/* The union of ACTION=FILE…; *list, and *image that it lies in, are the caller's.  0 or -errno. */
+static int
+read_lists(char *save, struct list **list, struct image *image, struct enforce_error *err)
 {
-	struct image images[LIST_SOURCES_MAX] = { { NULL, 0 } }, image = { NULL, 0 };
-	struct list *lists[LIST_SOURCES_MAX] = { NULL }, *list = NULL;
-	struct enforce_error err = { "" };
+	struct image images[LIST_SOURCES_MAX] = { { NULL, 0 } };
+	struct list *lists[LIST_SOURCES_MAX] = { NULL };
 	struct list_error list_err = { "" };
 	struct compile_notes notes;
-	struct rusage usage;
 	size_t n = 0, i;
-	double began = 0;
 	int error = 0;
 	char *word;
 
+	*list = NULL;
+	*image = (struct image){ NULL, 0 };
 	while (error == 0 && n < LIST_SOURCES_MAX && (word = strtok_r(NULL, " ", &save)) != NULL) {
 		char *path = strchr(word, '=');
 
@@ -172,15 +173,28 @@ do_apply(struct enforce *enforce, char *save)
 		n++;
 	}
 	if (error == 0)
-		error = compile_union((const struct list *const *)lists, n, SCOPE_ANY, &image,
+		error = compile_union((const struct list *const *)lists, n, SCOPE_ANY, image,
 		    &notes);
 	if (error == 0)
-		error = list_open_memory(&list, image.bytes, image.size, &list_err);
-	snprintf(err.text, sizeof(err.text), "reading the lists %s", list_err.text);
+		error = list_open_memory(list, image->bytes, image->size, &list_err);
+	snprintf(err->text, sizeof(err->text), "reading the lists %s", list_err.text);
 	for (i = 0; i < n; i++) {
 		list_free(lists[i]);
 		image_free(&images[i]);
 	}
+	return error;
+}
+
+static void
+do_apply(struct enforce *enforce, char *save)
+{
+	struct enforce_error err = { "" };
+	struct rusage usage;
+	double began = 0;
+	struct image image;
+	struct list *list;
+	int error = read_lists(save, &list, &image, &err);
+
 	if (error == 0) {
 		began = seconds();
 		error = enforce_apply(enforce, list, &err);
@@ -190,6 +204,67 @@ do_apply(struct enforce *enforce, char *save)
 	image_free(&image);
 	getrusage(RUSAGE_SELF, &usage);
 	answer(error, &err, ",\"seconds\":%.4f,\"maxrss_kb\":%ld", began, usage.ru_maxrss);
+}
+
+static void
+do_verify(struct enforce *enforce, char *save)
+{
+	struct enforce_error err = { "" };
+	struct image image;
+	struct list *list;
+	int error = read_lists(save, &list, &image, &err);
+
+	if (error == 0)
+		error = enforce_verify_begin(enforce, list, &err);
+	list_free(list);
+	image_free(&image);
+	answer(error, &err, "%s", "");
+}
+
+static void
+print_verified(const struct enforce_verify *verify)
+{
+	char text[RANGE_TEXT_MAX];
+	uint32_t i;
+
+	printf(",\"equal\":%u,\"rules\":%u,\"again\":%u,\"sets\":{", verify->equal, verify->rules,
+	    verify->again);
+	for (i = 0; i < verify->nsets; i++)
+		printf("%s\"%s\":[%llu,%llu,%llu,%llu]", i == 0 ? "" : ",", verify->sets[i].name,
+		    (unsigned long long)verify->sets[i].expected,
+		    (unsigned long long)verify->sets[i].present,
+		    (unsigned long long)verify->sets[i].missing,
+		    (unsigned long long)verify->sets[i].foreign);
+	printf("},\"examples\":[");
+	for (i = 0; i < verify->nexamples; i++)
+		printf("%s[\"%s\",\"%s\",\"%s\"]", i == 0 ? "" : ",",
+		    verify->sets[verify->examples[i].set].name,
+		    verify->examples[i].foreign ? "foreign" : "missing",
+		    range_text(&verify->examples[i].range, text));
+	printf("]");
+}
+
+/* So many answers of the kernel's, or all. */
+static void
+do_pieces(struct enforce *enforce, const char *word)
+{
+	struct enforce_verify verify = { .nsets = 0 };
+	struct enforce_error err = { "" };
+	double began = seconds(), longest = 0, now = began, before;
+	int left = word == NULL ? -1 : atoi(word), error;
+
+	do {
+		before = now;
+		error = enforce_verify_step(enforce, 0, &verify, &err);
+		now = seconds();
+		if (now - before > longest)
+			longest = now - before;
+	} while (error == 1 && left != 0 && --left != 0);
+	printf("{\"more\":%d", error == 1);
+	print_verified(&verify);
+	printf(",\"seconds\":%.4f,\"longest\":%.4f,\"error\":%d,\"text\":\"%s\"}\n", now - began,
+	    longest, error == 1 ? 0 : error, err.text);
+	fflush(stdout);
 }
 
 static void
@@ -329,6 +404,12 @@ command(struct enforce **enforce, char *line)
 	}
 	if (strcmp(word, "apply") == 0) {
 		do_apply(*enforce, save);
+		return;
+	} else if (strcmp(word, "verify") == 0) {
+		do_verify(*enforce, save);
+		return;
+	} else if (strcmp(word, "pieces") == 0) {
+		do_pieces(*enforce, strtok_r(NULL, " ", &save));
 		return;
 	} else if (strcmp(word, "check") == 0) {
 		do_check(*enforce, strtok_r(NULL, " ", &save));

@@ -35,11 +35,12 @@ struct desk {
 	struct msg_applied applied;
 	struct msg_mode_done done;
 	struct msg_checked checked;
+	struct msg_verified verified;
 	struct msg_enforcer_status status;
 	struct event event;	/* the last one, but for ways round the hooks: */
 	struct event bypass;
 	struct msg_endpoint endpoint;
-	unsigned int napplied, ndone, nchecked, nstatus, nevents, nendpoints;
+	unsigned int napplied, ndone, nchecked, nverified, nstatus, nevents, nendpoints;
 	struct count *counts;	/* the last of each key, in order of first sight */
 	size_t ncounts, told;
 	bool closed;
@@ -86,6 +87,10 @@ hear(const struct message *message, int *fd, void *arg)
 	case MSG_CHECKED:
 		desk.checked = message->u.checked;
 		desk.nchecked++;
+		break;
+	case MSG_VERIFIED:
+		desk.verified = message->u.verified;
+		desk.nverified++;
 		break;
 	case MSG_ENDPOINT_DONE:
 		desk.endpoint = message->u.endpoint;

@@ -30,6 +30,8 @@ struct fake {
 	unsigned int endpoints;
 	int endpoint_error;
 	const char *blind;
+	struct enforce_verify verified;
+	int verify_error, verifying;
 	int event_fd;
 	struct enforce_isolation isolation;	/* as told last */
 	unsigned int isolated;			/* how often */
@@ -257,6 +259,30 @@ enforce_plan(struct enforce *enforce, const struct list *list, struct enforce_pl
 	plan->nsets = 1;
 	plan->sets[0].members = list_nranges4(list);
 	return 0;
+}
+
+/* In three pieces, it finds what fake.verified says. */
+int
+enforce_verify_begin(struct enforce *enforce, const struct list *list, struct enforce_error *err)
+{
+	fake.verifying = 3;
+	return fake_fail(fake.verify_error, err);
+}
+
+int
+enforce_verify_step(struct enforce *enforce, int budget_ms, struct enforce_verify *out,
+    struct enforce_error *err)
+{
+	if (--fake.verifying > 0)
+		return 1;
+	*out = fake.verified;
+	return 0;
+}
+
+void
+enforce_verify_end(struct enforce *enforce)
+{
+	fake.verifying = 0;
 }
 
 int

@@ -105,6 +105,65 @@ a_flushed_table_is_restored(void **state)
 	assert_string_equal(desk.status.warning, "");
 }
 
+static bool
+got_verified(struct desk *d)
+{
+	return d->nverified > 0;
+}
+
+static void
+verify(uint64_t token)
+{
+	struct message message = { .type = MSG_VERIFY };
+
+	message.u.token.token = token;
+	desk.nverified = 0;
+	send_fd(message, -1);
+	assert_true(run(got_verified));
+	assert_int_equal(desk.verified.token, token);
+}
+
+static void
+what_verify_finds_is_damage(void **state)
+{
+	in_force("198.51.100.0/24");
+	send_order(ORDER_PURGE, ENFORCE_DROP);
+	assert_true(run(got_done));
+	verify(3);
+	assert_int_equal(desk.verified.error, -ENOENT);
+	assert_string_equal(desk.verified.reason, "the table was purged");
+	send_order(ORDER_RESUME, ENFORCE_DROP);
+	assert_true(run(got_done));
+	desk.napplied = fake.applied = 0;
+	fake.verified.equal = fake.verified.rules = 1;
+	verify(4);
+	assert_int_equal(desk.verified.error, 0);
+	assert_int_equal(desk.verified.repairs, 0);
+	assert_int_equal(fake.applied, 0);
+	/* a member less: it is put right, counted and told */
+	fake.verified.equal = 0;
+	fake.verified.nsets = 1;
+	fake.verified.sets[0] = (struct enforce_verify_set){ "nets4_a", 1, 0, 1, 0 };
+	desk.nevents = 0;
+	verify(5);
+	assert_int_equal(desk.verified.repairs, 1);
+	assert_true(run(is_restored));
+	assert_int_equal(fake.applied, 1);
+	assert_non_null(strstr(desk.event.reason, "set nets4_a was removed or changed"));
+	ask_status();
+	assert_int_equal(desk.status.restores, 1);
+	/* but not in a panic */
+	send_order(ORDER_PANIC, ENFORCE_DROP);
+	assert_true(run(got_done));
+	verify(6);
+	assert_int_equal(desk.verified.verify.equal, 0);
+	assert_int_equal(desk.verified.repairs, 0);
+	assert_int_equal(fake.applied, 1);
+	fake.verify_error = -EINTR;
+	verify(7);
+	assert_int_equal(desk.verified.error, -EINTR);
+}
+
 static void
 nothing_is_restored_against_panic(void **state)
 {
@@ -401,6 +460,7 @@ main(void)
 		DESK_TEST(lists_that_are_not_right_are_refused),
 		DESK_TEST(scope_is_judged_again),
 		DESK_TEST(a_flushed_table_is_restored),
+		DESK_TEST(what_verify_finds_is_damage),
 		DESK_TEST(nothing_is_restored_against_panic),
 		DESK_TEST(nothing_is_restored_against_purge),
 		DESK_TEST(off_takes_the_table_away_and_drop_brings_it_back),
