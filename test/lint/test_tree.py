@@ -104,3 +104,8 @@ def test_flags_of_an_enum_are_different_bits():
             assert len(bits) == len(set(bits)), f"{path.relative_to(ROOT)}: {bits}"
             checked += len(bits)
     assert checked > 5
+
+
+def test_changelog_lines_fit_into_a_debian_changelog():
+    lines = (ROOT / "packaging/CHANGELOG").read_text().splitlines()
+    assert [line for line in lines if len(line) > 78 and not line.startswith("#")] == []
