@@ -67,7 +67,7 @@ BAD = {
     "text without end": struct.pack("=IIIIq", 1, STATUS, 0, 0, 0) + b"A" * 256,
     "unknown flags": struct.pack("=IIIIq256s", 1, STATUS, 8, 0, 0, b""),
     "pad": struct.pack("=IIIIq256s", 1, STATUS, 0, 1, 0, b""),
-    "kind beyond": struct.pack("=IIIIq256s", 1, 15, 0, 0, 0, b""),
+    "kind beyond": struct.pack("=IIIIq256s", 1, 16, 0, 0, 0, b""),
     "a byte more": struct.pack("=II", 1, STATUS) + bytes(REQUEST - 7),
     "much more": b"y" * 100000,
 }
