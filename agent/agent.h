@@ -108,6 +108,9 @@ void agent_note_bypass(struct agent *agent, const struct event *from);
 /* way of enum enforce_way; "": none known. */
 const char *agent_bypass(const struct agent *agent, unsigned int way);
 
+/* untold.c: tells of what was ordered while no agent ran, once. */
+void untold_tell(struct agent *agent);
+
 /* isolation.c: all is cut off but what the host is run by. */
 /* As mode_begin. */
 int isolation_begin(struct agent *agent);

@@ -287,6 +287,7 @@ run(struct agent *agent)
 	say_environment(agent);
 	secrets_log(agent->conf);
 	sinkdirs_make(agent->conf);
+	untold_tell(agent);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
 	heartbeat_configure(agent->heartbeat);

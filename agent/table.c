@@ -153,8 +153,10 @@ confirm_drop(struct enforce *enforce, struct state *state, const struct enforce_
 	rc = enforce_arm(enforce, state->confirm.until_ms, error);
 	if (rc == 0)
 		rc = enforce_confirm(enforce, error);
-	if (rc == 0)
+	if (rc == 0) {
 		deadline_forget(&state->confirm);
+		state_note_order(state, "confirm", loop_wall_ms());
+	}
 	return rc;
 }
 
@@ -174,8 +176,10 @@ confirm_isolation(struct enforce *enforce, struct state *state, const struct enf
 	rc = enforce_isolate(enforce, &wanted, error);
 	if (rc == 0)
 		rc = enforce_isolate_confirm(enforce, error);
-	if (rc == 0)
+	if (rc == 0) {
 		deadline_forget(&state->isolate_end);
+		state_note_order(state, "confirm-isolate", loop_wall_ms());
+	}
 	return rc;
 }
 
@@ -271,6 +275,9 @@ carry_out(const struct conf *conf, const struct table_order *wanted, const struc
 	}
 	if (word->outcome != NULL)
 		printf("done: %s\n", word->outcome);
+	/* those two have said more exactly what they did, or leave it to the deadline they ended */
+	if (strcmp(order, "confirm") != 0 && strcmp(order, "expire") != 0)
+		state_note_order(&state, order, loop_wall_ms());
 	/* the package goes: one that comes back is to enforce as it did before */
 	return strcmp(order, "remove") == 0 ? 0 : keep(conf, &state);
 }

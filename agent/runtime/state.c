@@ -14,7 +14,7 @@
 #include "threatlistd/enforce.h"
 
 #define STATE_FILE	"state"
-#define STATE_MAX	1024	/* bytes: some twice the most that is written */
+#define STATE_MAX	2048	/* bytes: some twice the most that is written */
 
 static const char *const mode_names[] = {
 	[ENFORCE_OFF] = "off", [ENFORCE_WATCH] = "watch", [ENFORCE_DROP] = "drop",
@@ -92,6 +92,20 @@ state_forget_isolation(struct state *state)
 }
 
 void
+state_note_order(struct state *state, const char *word, int64_t wall_ms)
+{
+	struct state_order *order;
+
+	if (state->norders == STATE_ORDERS_MAX)
+		memmove(state->orders, state->orders + 1,
+		    --state->norders * sizeof(state->orders[0]));
+	order = &state->orders[state->norders++];
+	memset(order, 0, sizeof(*order));
+	snprintf(order->word, sizeof(order->word), "%s", word);
+	order->wall_ms = wall_ms;
+}
+
+void
 state_boot_id(char boot[static STATE_BOOT_MAX])
 {
 	ssize_t n = -1;
@@ -166,6 +180,21 @@ take_isolation(struct state *state, const char *key, const char *value)
 	return take_deadline(&state->isolate_end, "isolate", key, value);
 }
 
+/* WORD@MILLISECONDS */
+static bool
+take_order(struct state *state, char *value)
+{
+	char *at = strchr(value, '@');
+	int64_t wall_ms;
+
+	if (at == NULL || at - value >= (int)sizeof(state->orders[0].word) ||
+	    !take_number(at + 1, &wall_ms))
+		return false;
+	*at = '\0';
+	state_note_order(state, value, wall_ms);
+	return true;
+}
+
 static bool
 take_line(struct state *state, const char *line)
 {
@@ -178,6 +207,8 @@ take_line(struct state *state, const char *line)
 		state->panic = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "purged") == 0)
 		state->purged = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "order") == 0)
+		return take_order(state, value);
 	else if (strcmp(key, "mode") == 0 || strcmp(key, "conf_mode") == 0) {
 		mode = mode_by_name(value);
 		if (mode < 0)
@@ -253,6 +284,7 @@ int
 state_store(const struct state *state, const char *state_dir)
 {
 	char text[STATE_MAX];
+	unsigned int i;
 	int n = 0;
 
 	if (state->has_mode)
@@ -262,5 +294,8 @@ state_store(const struct state *state, const char *state_dir)
 	    state->panic ? "yes" : "no", state->purged ? "yes" : "no");
 	n = put_deadline(text, n, "confirm", &state->confirm);
 	n = put_isolation(text, n, state);
+	for (i = 0; i < state->norders; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "order = %s@%" PRId64 "\n",
+		    state->orders[i].word, state->orders[i].wall_ms);
 	return durable_replace(state_dir, STATE_FILE, text, (size_t)n);
 }

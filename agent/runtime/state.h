@@ -13,6 +13,7 @@
 
 #define DEADLINE_TEXT_MAX	64	/* bytes, with the NUL */
 #define DEADLINE_FOLLOW_MS	50	/* its timer here, after the kernel's own clock, which counts in ticks */
+#define STATE_ORDERS_MAX	8	/* untold ones; of more the oldest goes */
 #define STATE_BOOT_MAX	40	/* bytes of a boot id, random(4), with its NUL */
 
 /* Something ends by itself then, unless somebody confirms it. */
@@ -22,6 +23,12 @@ struct deadline {
 	uint32_t s;		/* what was asked for, seconds */
 	char boot[STATE_BOOT_MAX];
 	bool ended;		/* by threatlistd --table expire */
+};
+
+/* Carried out while no agent ran (table.c): to be told of by the next one. */
+struct state_order {
+	char word[16];		/* see agent/untold.c */
+	int64_t wall_ms;
 };
 
 struct state {
@@ -37,6 +44,9 @@ struct state {
 	struct deadline isolate_end;	/* not any more */
 	struct addr isolate_session;	/* of who asked for it; family 0: none */
 	uint16_t isolate_port;		/* of ours, that the session is to */
+
+	struct state_order orders[STATE_ORDERS_MAX];	/* oldest first */
+	unsigned int norders;
 };
 
 /* drop, watch or off; "unknown" beyond them. */
@@ -52,6 +62,9 @@ bool deadline_runs(const struct deadline *deadline, int64_t now_ms);
 void deadline_end_text(const struct deadline *deadline, char text[static DEADLINE_TEXT_MAX]);
 /* The host is isolated no more. */
 void state_forget_isolation(struct state *state);
+
+/* It was carried out, and nobody has told of it. */
+void state_note_order(struct state *state, const char *word, int64_t wall_ms);
 
 /* The kernel's random id of this boot; "" when it cannot be read. */
 void state_boot_id(char boot[static STATE_BOOT_MAX]);

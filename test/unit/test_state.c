@@ -70,6 +70,28 @@ what_is_stored_comes_back(void **state)
 }
 
 static void
+orders_wait_to_be_told(void **state)
+{
+	struct state in = { .panic = true }, out;
+	char word[16];
+	int i;
+
+	for (i = 0; i < STATE_ORDERS_MAX + 2; i++) {
+		snprintf(word, sizeof(word), "order-%d", i);
+		state_note_order(&in, word, INT64_C(1790000000000) + i);
+	}
+	assert_int_equal(in.norders, STATE_ORDERS_MAX);
+	assert_string_equal(in.orders[0].word, "order-2");
+	assert_int_equal(state_store(&in, dir), 0);
+	assert_int_equal(state_load(&out, dir), 0);
+	assert_memory_equal(&in, &out, sizeof(in));
+	write_state("order = panic\n");
+	assert_int_equal(state_load(&out, dir), -EINVAL);
+	write_state("order = an-order-that-is-too-long@1\n");
+	assert_int_equal(state_load(&out, dir), -EINVAL);
+}
+
+static void
 an_isolation_comes_back_with_its_session(void **state)
 {
 	struct state in = { .isolate = true, .isolate_port = 22 }, out;
@@ -144,6 +166,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stored_comes_back),
+		cmocka_unit_test(orders_wait_to_be_told),
 		cmocka_unit_test(an_isolation_comes_back_with_its_session),
 		cmocka_unit_test(each_end_of_a_deadline_has_its_text),
 		cmocka_unit_test(a_damaged_file_is_no_state),
