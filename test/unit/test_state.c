@@ -73,11 +73,11 @@ static void
 orders_wait_to_be_told(void **state)
 {
 	struct state in = { .panic = true }, out;
-	char word[16];
-	int i;
+	char word[32];
+	unsigned int i;
 
 	for (i = 0; i < STATE_ORDERS_MAX + 2; i++) {
-		snprintf(word, sizeof(word), "order-%d", i);
+		snprintf(word, sizeof(word), "order-%u", i);
 		state_note_order(&in, word, INT64_C(1790000000000) + i);
 	}
 	assert_int_equal(in.norders, STATE_ORDERS_MAX);
