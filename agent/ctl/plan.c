@@ -79,25 +79,12 @@ print_plan(const cJSON *plan)
 int
 ctl_plan(int argc, char **argv)
 {
-	static const struct option longs[] = { CLIENT_LONGS };
 	struct client_options options = { NULL, NULL, false };
-	struct control_request request;
 	cJSON *plan;
-	int option, rc;
+	int rc;
 
-	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
-		if (!client_option(&options, option)) {
-			fputs(help_text, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_DONE : EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fputs(help_text, stderr);
-		return EXIT_USAGE;
-	}
-	client_request(&request, CONTROL_PLAN, NULL);
-	rc = reply_ask(&options, &request, &plan);
-	if (rc != EXIT_DONE)
+	rc = reply_to_command(argc, argv, help_text, CONTROL_PLAN, &options, &plan);
+	if (plan == NULL)
 		return rc;
 	if (options.json)
 		reply_print(plan);

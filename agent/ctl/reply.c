@@ -54,6 +54,32 @@ reply_ask(const struct client_options *options, const struct control_request *re
 	return rc;
 }
 
+int
+reply_to_command(int argc, char **argv, const char *help_text, enum control_kind kind,
+    struct client_options *options, cJSON **json)
+{
+	static const struct option longs[] = { CLIENT_LONGS };
+	struct control_request request;
+	int option, rc;
+
+	*json = NULL;
+	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
+		if (!client_option(options, option)) {
+			fputs(help_text, option == 'h' ? stdout : stderr);
+			return option == 'h' ? EXIT_DONE : EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fputs(help_text, stderr);
+		return EXIT_USAGE;
+	}
+	client_request(&request, kind, NULL);
+	rc = reply_ask(options, &request, json);
+	if (rc != EXIT_DONE)
+		*json = NULL;
+	return rc;
+}
+
 void
 reply_print(const cJSON *json)
 {

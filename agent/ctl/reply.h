@@ -20,6 +20,13 @@ const cJSON *reply_member(const cJSON *object, const char *key);
 int reply_ask(const struct client_options *options, const struct control_request *request,
     cJSON **json);
 
+/*
+ * The same for a command that takes the shared options alone: reads them, too.
+ * *json NULL: there is no answer, and what is returned is the command's exit code.
+ */
+int reply_to_command(int argc, char **argv, const char *help_text, enum control_kind kind,
+    struct client_options *options, cJSON **json);
+
 /* On standard output, indented. */
 void reply_print(const cJSON *json);
 

@@ -65,25 +65,12 @@ print_verified(const cJSON *verified)
 int
 ctl_verify(int argc, char **argv)
 {
-	static const struct option longs[] = { CLIENT_LONGS };
 	struct client_options options = { NULL, NULL, false };
-	struct control_request request;
 	cJSON *verified;
-	int option, rc;
+	int rc;
 
-	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
-		if (!client_option(&options, option)) {
-			fputs(help_text, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_DONE : EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fputs(help_text, stderr);
-		return EXIT_USAGE;
-	}
-	client_request(&request, CONTROL_VERIFY, NULL);
-	rc = reply_ask(&options, &request, &verified);
-	if (rc != EXIT_DONE)
+	rc = reply_to_command(argc, argv, help_text, CONTROL_VERIFY, &options, &verified);
+	if (verified == NULL)
 		return rc;
 	if (options.json || !isatty(STDOUT_FILENO))
 		reply_print(verified);

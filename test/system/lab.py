@@ -7,6 +7,7 @@
 Nothing is ever sent outside these namespaces; all of it is gone after close().
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -179,6 +180,28 @@ class Agent:
         if wait:
             assert until(self.ready), self.log()
         return self
+
+    def start_as(self, uid):
+        """As that user, with what the packaged service has: two capabilities."""
+        caps = "+net_admin,+net_raw"
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = self.lab.start(self.lab.agent, "setpriv", f"--reuid={uid}", f"--regid={uid}",
+                                          "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}",
+                                          BUILD / "threatlistd", "-c", self.config, log=log)
+        assert until(self.ready), self.log()
+
+    @contextlib.contextmanager
+    def disk(self, path, options):
+        """A disk of its own at path; the agent is gone before it is."""
+        path.mkdir(exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", options, "tmpfs", path)
+        try:
+            yield path
+        finally:
+            if self.process is not None:
+                self.process.kill()
+                self.process.wait()
+            until(lambda: run("umount", path, check=False).returncode == 0)
 
     def ready(self):
         now = self.status()

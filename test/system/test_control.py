@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lab import BUILD, LISTED, SANITIZED, until
+from lab import LISTED, SANITIZED, until
 
 REQUEST, STATUS, PANIC = 280, 1, 9  # bytes of struct control_request; kinds of agent/runtime/control.h
 
@@ -313,12 +313,7 @@ def test_the_agents_own_user_is_refused(lab, agent):
     for path in (agent.dir, *agent.dir.iterdir()):
         os.chown(path, own, own)
     agent.dir.chmod(0o755)
-    caps = "+net_admin,+net_raw"
-    with open(agent.log_path, "a", encoding="utf-8") as log:
-        agent.process = lab.start(lab.agent, "setpriv", f"--reuid={own}", f"--regid={own}", "--clear-groups",
-                                  f"--inh-caps={caps}", f"--ambient-caps={caps}", BUILD / "threatlistd", "-c",
-                                  agent.config, log=log)
-    assert until(agent.ready), agent.log()
+    agent.start_as(own)
     # nor trace them or read their memory: of what may not be dumped /proc belongs to root
     assert {os.stat(f"/proc/{pid}/environ").st_uid for pid in agent.roles().values()} == {0}
     for group in (own, daemon):

@@ -9,21 +9,6 @@ import subprocess
 from lab import AGENT_AT_LISTED, BUILD, INNOCENT, LISTED, until
 
 
-@contextlib.contextmanager
-def disk(agent, options):
-    """A disk of its own under the agent's state; the agent is gone before it is."""
-    state = agent.dir / "state"
-    state.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", state], check=True)
-    try:
-        yield state
-    finally:
-        if agent.process is not None:
-            agent.process.kill()
-            agent.process.wait()
-        until(lambda: subprocess.run(["umount", state], capture_output=True, check=False).returncode == 0)
-
-
 def inside(agent, *command):
     """In the agent's mount namespace ("ip netns exec" makes one), so that it is the agent's mount that changes."""
     subprocess.run(["nsenter", "-t", str(agent.process.pid), "-m", *map(str, command)], check=True)
@@ -48,7 +33,7 @@ def lines(agent, text):
 
 
 def test_read_only_disk_keeps_enforcing_and_says_so(lab, agent):
-    with disk(agent, "ro") as state:
+    with agent.disk(agent.dir / "state", "ro") as state:
         agent.start()
         assert not lab.ping(lab.listed, AGENT_AT_LISTED) and not lab.ping(lab.agent, LISTED)
         assert until(lambda: agent.found(LISTED, "INBOUND") and agent.found(LISTED, "OUTBOUND"), 5), agent.log()
@@ -76,7 +61,7 @@ def test_read_only_disk_keeps_enforcing_and_says_so(lab, agent):
 
 
 def test_a_disk_that_becomes_read_only(lab, agent):
-    with disk(agent, "size=64m") as state:
+    with agent.disk(agent.dir / "state", "size=64m") as state:
         agent.start()
         assert not lab.ping(lab.listed, AGENT_AT_LISTED)
         assert until(lambda: agent.found(LISTED, "INBOUND"), 10), agent.log()
@@ -98,7 +83,7 @@ def test_a_disk_that_becomes_read_only(lab, agent):
 
 
 def test_full_disk_keeps_enforcing_and_says_so(lab, agent):
-    with disk(agent, "size=40m") as state:
+    with agent.disk(agent.dir / "state", "size=40m") as state:
         agent.start()
         filler = state / "filler"
         fill(filler)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an unprivileged user could leave in the agent's way, and disks that take nothing: enforcing goes on, loudly."""
 
-import contextlib
 import os
 import pathlib
 import shutil
@@ -149,12 +148,7 @@ def test_folder_of_another_user_is_told(lab, agent):
     (state / "state").write_text("panic = yes\npurged = no\n")
     for path in (state, state / "state"):
         os.chown(path, NOBODY, NOBODY)
-    caps = "+net_admin,+net_raw"
-    with open(agent.log_path, "a", encoding="utf-8") as log:
-        agent.process = lab.start(lab.agent, "setpriv", f"--reuid={own}", f"--regid={own}", "--clear-groups",
-                                  f"--inh-caps={caps}", f"--ambient-caps={caps}", BUILD / "threatlistd", "-c",
-                                  agent.config, log=log)
-    assert until(agent.ready), agent.log()
+    agent.start_as(own)
     assert f"folder is another user's path={state} uid={NOBODY}" in agent.log()
     assert "state not read" in agent.log() and agent.status()["mode"] == "drop" and blocks(lab)
 
@@ -242,22 +236,9 @@ def test_occupied_run_directory_stops_no_enforcing(lab, agent):
     assert agent.stop() == 0
 
 
-@contextlib.contextmanager
-def small_disk(agent, path, options="size=256k"):
-    path.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
-    try:
-        yield path
-    finally:
-        if agent.process is not None:
-            agent.process.kill()
-            agent.process.wait()
-        until(lambda: subprocess.run(["umount", path], capture_output=True, check=False).returncode == 0)
-
-
 @pytest.mark.parametrize("options", ["ro", "size=64k,nr_inodes=1"])
 def test_run_directory_that_takes_nothing(lab, agent, options):
-    with small_disk(agent, agent.dir / "run", options) as run:
+    with agent.disk(agent.dir / "run", options) as run:
         agent.start(wait=False)
         assert until(lambda: lab.has_table() and blocks(lab)), agent.log()
         assert "run dir not locked" in agent.log() and "control socket not opened" in agent.log()
@@ -271,7 +252,7 @@ def test_full_disk_of_a_file_sink(lab, agent):
     sinks = agent.dir / "sinks"
     agent.configure(sinks=f"[sink log]\ntype = file\npath = {sinks}/findings.jsonl\n")
     agent.jsonl = sinks / "findings.jsonl"
-    with small_disk(agent, sinks):
+    with agent.disk(sinks, "size=256k"):
         agent.start()
         lab.ping(lab.listed, AGENT_AT_LISTED)
         assert until(lambda: agent.found(LISTED, "INBOUND"), 20), agent.log()
@@ -291,7 +272,7 @@ def test_read_only_disk_of_a_file_sink(lab, agent):
     sinks = agent.dir / "sinks"
     agent.configure(sinks=f"[sink log]\ntype = file\npath = {sinks}/findings.jsonl\n")
     agent.jsonl = sinks / "findings.jsonl"
-    with small_disk(agent, sinks, "ro"):
+    with agent.disk(sinks, "ro"):
         agent.start()
         assert blocks(lab)
         assert until(lambda: [w for w in agent.status()["warnings"] if "Read-only" in w and str(agent.jsonl) in w], 20)
