@@ -283,5 +283,7 @@ void control_planned(struct control *control, const struct msg_planned *planned)
 void control_verified(struct control *control, const struct msg_verified *verified);
 /* kept: 0, or -errno of an order that was done and will not outlive a restart. */
 void control_mode_done(struct control *control, const struct msg_mode_done *done, int kept);
+/* Whoever waits for its answer is told that there will be none. */
+void control_role_ended(struct control *control, enum role_kind kind);
 
 #endif

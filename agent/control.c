@@ -38,8 +38,8 @@ part_from(int fd)
 
 static void on_client(int listening, uint32_t events, void *arg);
 
-static void
-hang_up(struct client *client)
+void
+client_hang_up(struct client *client)
 {
 	struct control *control = client->control;
 
@@ -67,8 +67,8 @@ send_reply(int to, const struct control_reply *reply, int fd)
 	(void)passing_send(to, &copy, sizeof(copy), fd);
 }
 
-__attribute__((format(printf, 3, 4))) static void
-answer(struct client *client, int exit_code, const char *fmt, ...)
+void
+client_tell(struct client *client, int exit_code, const char *fmt, ...)
 {
 	struct control_reply reply = { .exit_code = exit_code };
 	va_list args;
@@ -77,24 +77,40 @@ answer(struct client *client, int exit_code, const char *fmt, ...)
 	vsnprintf(reply.message, sizeof(reply.message), fmt, args);
 	va_end(args);
 	send_reply(client->fd, &reply, -1);
-	hang_up(client);
+	client_hang_up(client);
 }
 
-/* Takes the text over. */
-static void
-answer_json(struct client *client, char *json)
+void
+client_tell_fd(struct client *client, int fd)
 {
-	struct control_reply reply = { .exit_code = 0 };
+	const struct control_reply reply = { .exit_code = 0 };
+
+	send_reply(client->fd, &reply, fd);
+	client_hang_up(client);
+}
+
+void
+client_tell_json(struct client *client, char *json)
+{
 	int fd = json != NULL ? memfd_with("threatlistd-answer", json, strlen(json)) : -ENOMEM;
 
 	free(json);
 	if (fd < 0) {
-		answer(client, 1, "no answer: %s", strerror(-fd));
+		client_tell(client, 1, "no answer: %s", strerror(-fd));
 		return;
 	}
-	send_reply(client->fd, &reply, fd);
+	client_tell_fd(client, fd);
 	close(fd);
-	hang_up(client);
+}
+
+void
+client_tell_check(struct client *client)
+{
+	struct addr addr;
+
+	client->token = 0;
+	if (addr_parse(&addr, client->request.text, strlen(client->request.text)) == NULL)
+		client_tell_json(client, check_json(client->control->agent, &addr, NULL));
 }
 
 static void
@@ -105,17 +121,22 @@ too_late(void *arg)
 	if (client->fd < 0)
 		return;
 	if (client->request.kind == CONTROL_CHECK && client->token != 0) {
-		struct addr addr;
-
-		/* the kernel cannot be asked now; the list can */
-		client->token = 0;
-		if (addr_parse(&addr, client->request.text, strlen(client->request.text)) == NULL)
-			answer_json(client, check_json(client->control->agent, &addr, NULL));
+		client_tell_check(client);
 		return;
 	}
-	answer(client, 1, "%s: no answer within %d s", control_name(client->request.kind),
+	client_tell(client, 1, "%s: no answer within %d s", control_name(client->request.kind),
 	    (client->request.kind == 0 ? ASK_LIMIT_MS : client->request.kind == CONTROL_VERIFY ?
 	    VERIFY_LIMIT_MS : ANSWER_LIMIT_MS) / 1000);
+}
+
+/* The client waits for this role from now on.  Returns the number of the question. */
+static uint64_t
+await(struct client *client, enum role_kind kind, int limit_ms)
+{
+	loop_timer_start(client->control->agent->loop, client->limit, limit_ms);
+	client->asked = kind;
+	client->token = ++client->control->next_token;
+	return client->token;
 }
 
 /* Asks a role; token points into message.  False: it is not running. */
@@ -123,8 +144,7 @@ static bool
 ask_role(struct client *client, enum role_kind kind, const struct message *message,
     uint64_t *token, int limit_ms)
 {
-	*token = client->token = ++client->control->next_token;
-	loop_timer_start(client->control->agent->loop, client->limit, limit_ms);
+	*token = await(client, kind, limit_ms);
 	if (role_send(client->control->agent->roles[kind], message, -1) == 0)
 		return true;
 	client->token = 0;
@@ -137,7 +157,7 @@ take_status(char *json, void *arg)
 	struct client *client = arg;
 
 	client->asked_status = false;
-	answer_json(client, json);
+	client_tell_json(client, json);
 }
 
 static void
@@ -150,14 +170,14 @@ ask_findings(struct client *client)
 	message.u.query.since_ms = client->request.number;
 	if (client->request.kind == CONTROL_SHOW) {
 		if (strlen(client->request.text) >= sizeof(message.u.query.id)) {
-			answer(client, 1, "no finding has this id");
+			client_tell(client, 1, "no finding has this id");
 			return;
 		}
 		snprintf(message.u.query.id, sizeof(message.u.query.id), "%.39s",
 		    client->request.text);
 	}
 	if (!ask_role(client, ROLE_REPORTER, &message, &message.u.query.token, ANSWER_LIMIT_MS))
-		answer(client, 1, "the reporter is not running: %s",
+		client_tell(client, 1, "the reporter is not running: %s",
 		    role_trouble(client->control->agent->roles[ROLE_REPORTER]));
 }
 
@@ -170,11 +190,11 @@ ask_check(struct client *client)
 	wrong = addr_parse(&message.u.check.addr, client->request.text,
 	    strlen(client->request.text));
 	if (wrong != NULL) {
-		answer(client, 2, "%s: %.100s", wrong, client->request.text);
+		client_tell(client, 2, "%s: %.100s", wrong, client->request.text);
 		return;
 	}
 	if (!ask_role(client, ROLE_ENFORCER, &message, &message.u.check.token, CHECK_LIMIT_MS))
-		answer_json(client, check_json(client->control->agent, &message.u.check.addr, NULL));
+		client_tell_json(client, check_json(client->control->agent, &message.u.check.addr, NULL));
 }
 
 static void
@@ -183,11 +203,10 @@ order(struct client *client, uint8_t what, uint8_t mode, uint32_t confirm_s)
 	const struct mode_change change = { what, mode, confirm_s };
 	struct agent *agent = client->control->agent;
 
-	client->token = ++client->control->next_token;
-	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	await(client, ROLE_ENFORCER, ANSWER_LIMIT_MS);
 	client->store_error = agent_change_mode(agent, &change, client->peer.by, client->token);
 	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
-		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
+		client_tell(client, 1, "ordered; the enforcer is not running and does it when it is back");
 }
 
 static void
@@ -199,16 +218,15 @@ ask_plan(struct client *client)
 
 	fd = sources_candidate(agent->sources, message.u.plan.hash);
 	if (fd < 0) {
-		answer(client, 1, "nothing to plan: %s", fd == -ENODATA ?
+		client_tell(client, 1, "nothing to plan: %s", fd == -ENODATA ?
 		    "no list has been read yet" : strerror(-fd));
 		return;
 	}
-	message.u.plan.token = client->token = ++client->control->next_token;
-	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	message.u.plan.token = await(client, ROLE_ENFORCER, ANSWER_LIMIT_MS);
 	rc = role_send(agent->roles[ROLE_ENFORCER], &message, fd);
 	close(fd);
 	if (rc != 0)
-		answer(client, 1, "the enforcer is not running: %s",
+		client_tell(client, 1, "the enforcer is not running: %s",
 		    role_trouble(agent->roles[ROLE_ENFORCER]));
 }
 
@@ -218,7 +236,7 @@ ask_verify(struct client *client)
 	struct message message = { .type = MSG_VERIFY };
 
 	if (!ask_role(client, ROLE_ENFORCER, &message, &message.u.token.token, VERIFY_LIMIT_MS))
-		answer(client, 1, "the enforcer is not running: %s",
+		client_tell(client, 1, "the enforcer is not running: %s",
 		    role_trouble(client->control->agent->roles[ROLE_ENFORCER]));
 }
 
@@ -230,9 +248,9 @@ refresh(struct client *client)
 
 	if (sources_refresh(client->control->agent->sources, name[0] != '\0' ? name : NULL,
 	    discover) != 0)
-		answer(client, 1, "there is no source %.100s", name);
+		client_tell(client, 1, "there is no source %.100s", name);
 	else
-		answer(client, 0, "%s of %.100s started", discover ? "discovery and refresh" :
+		client_tell(client, 0, "%s of %.100s started", discover ? "discovery and refresh" :
 		    "refresh", name[0] != '\0' ? name : "all sources");
 }
 
@@ -243,11 +261,11 @@ accept_held(struct client *client)
 	int rc = sources_accept(client->control->agent->sources, name);
 
 	if (rc == -ENOENT)
-		answer(client, 1, "there is no source %.100s", name);
+		client_tell(client, 1, "there is no source %.100s", name);
 	else if (rc != 0)
-		answer(client, 1, "source %.100s has no list that is held back", name);
+		client_tell(client, 1, "source %.100s has no list that is held back", name);
 	else
-		answer(client, 0, "the list of %.100s is in force", name);
+		client_tell(client, 0, "the list of %.100s is in force", name);
 }
 
 static void
@@ -257,11 +275,11 @@ enforce(struct client *client)
 	const char *mode = client->request.text;
 
 	if (strcmp(mode, "drop") != 0 && strcmp(mode, "watch") != 0)
-		answer(client, 2, "enforce takes drop or watch, not %.100s", mode);
+		client_tell(client, 2, "enforce takes drop or watch, not %.100s", mode);
 	else if (agent->state.panic)
-		answer(client, 1, "in panic: \"threatlistctl resume\" first");
+		client_tell(client, 1, "in panic: \"threatlistctl resume\" first");
 	else if (client->request.number < 0 || client->request.number > CONTROL_CONFIRM_MAX)
-		answer(client, 2, "--confirm takes 1 to %d seconds", CONTROL_CONFIRM_MAX);
+		client_tell(client, 2, "--confirm takes 1 to %d seconds", CONTROL_CONFIRM_MAX);
 	else
 		order(client, ORDER_MODE, mode[0] == 'd' ? ENFORCE_DROP : ENFORCE_WATCH,
 		    (uint32_t)client->request.number);
@@ -273,14 +291,13 @@ confirm(struct client *client)
 	struct agent *agent = client->control->agent;
 	int rc;
 
-	client->token = ++client->control->next_token;
-	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	await(client, ROLE_ENFORCER, ANSWER_LIMIT_MS);
 	rc = agent_confirm(agent, client->peer.by, client->token);
 	if (rc == -ENOENT)
-		answer(client, 1, "nothing waits for a confirmation: mode is %s%s",
+		client_tell(client, 1, "nothing waits for a confirmation: mode is %s%s",
 		    mode_name(agent_mode(agent)), agent->state.isolate ? ", isolated" : "");
 	else if (rc != 0)
-		answer(client, 1, "not confirmed: the enforcer is not running, try again");
+		client_tell(client, 1, "not confirmed: the enforcer is not running, try again");
 }
 
 static void
@@ -293,24 +310,23 @@ isolate(struct client *client)
 	order.on = strncmp(request->text, "on", 2) == 0;
 	if (order.on ? !isolation_take_session(&order, request->text + 2) :
 	    strcmp(request->text, "off") != 0) {
-		answer(client, 2, "isolate takes on or off, not %.100s", request->text);
+		client_tell(client, 2, "isolate takes on or off, not %.100s", request->text);
 		return;
 	}
 	if (request->number < 0 || request->number > CONTROL_CONFIRM_MAX || (order.on &&
 	    (request->number == 0) != ((request->flags & CONTROL_LASTING) != 0))) {
-		answer(client, 2, "isolate on takes --confirm with 1 to %d seconds, or --lasting",
+		client_tell(client, 2, "isolate on takes --confirm with 1 to %d seconds, or --lasting",
 		    CONTROL_CONFIRM_MAX);
 		return;
 	}
 	if (order.on && agent->state.panic) {
-		answer(client, 1, "in panic: \"threatlistctl resume\" first");
+		client_tell(client, 1, "in panic: \"threatlistctl resume\" first");
 		return;
 	}
-	client->token = ++client->control->next_token;
-	loop_timer_start(agent->loop, client->limit, ANSWER_LIMIT_MS);
+	await(client, ROLE_ENFORCER, ANSWER_LIMIT_MS);
 	client->store_error = agent_isolate(agent, &order, client->peer.by, client->token);
 	if (client->fd >= 0 && !role_running(agent->roles[ROLE_ENFORCER]))
-		answer(client, 1, "ordered; the enforcer is not running and does it when it is back");
+		client_tell(client, 1, "ordered; the enforcer is not running and does it when it is back");
 }
 
 static void
@@ -325,7 +341,7 @@ serve(struct client *client)
 		status_ask(agent->status, take_status, client);
 		break;
 	case CONTROL_LISTS:
-		answer_json(client, lists_json(agent));
+		client_tell_json(client, lists_json(agent));
 		break;
 	case CONTROL_FINDINGS:
 	case CONTROL_SHOW:
@@ -379,7 +395,7 @@ refuse(struct client *client)
 		log_warn("command refused command=%s peer=\"%s\" pid=%d program=\"%s\" skipped=%u",
 		    control_name(client->request.kind), client->peer.by,
 		    (int)client->peer.who.pid, client->peer.program, skipped);
-	answer(client, 4, "%s is for root and members of group %.100s",
+	client_tell(client, 4, "%s is for root and members of group %.100s",
 	    control_name(client->request.kind), control->agent->conf->agent.admin_group);
 }
 
@@ -413,12 +429,12 @@ on_request(int fd, uint32_t events, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0 || client->request.kind != 0) {
-		hang_up(client);	/* gone, or more than the one request */
+		client_hang_up(client);	/* gone, or more than the one request */
 		return;
 	}
 	wrong = control_check(data, (uint64_t)n);
 	if (wrong != NULL) {
-		answer(client, 2, "%s", wrong);
+		client_tell(client, 2, "%s", wrong);
 		return;
 	}
 	memcpy(&client->request, data, sizeof(client->request));
@@ -470,7 +486,7 @@ on_client(int listening, uint32_t events, void *arg)
 	}
 	client = control_room(control, &peer);
 	if (client != NULL && client->fd >= 0)
-		answer(client, 1, "busy: others asked, try again");
+		client_tell(client, 1, "busy: others asked, try again");
 	if (client == NULL) {
 		turn_away(fd, 1, "busy: as many clients as can be are being served, try again");
 		return;
@@ -486,128 +502,6 @@ on_client(int listening, uint32_t events, void *arg)
 	loop_timer_start(control->agent->loop, client->limit, ASK_LIMIT_MS);
 	/* most have sent it by now, and are served however many come behind them */
 	on_request(fd, EPOLLIN, client);
-}
-
-#define KIND(kind)	(1u << (kind))
-
-/* A role answers what it was asked, whatever numbers it may guess: kinds has a bit for each such. */
-static struct client *
-by_token(struct control *control, uint64_t token, uint32_t kinds)
-{
-	int i;
-
-	for (i = 0; i < CLIENTS_MAX && token != 0; i++) {
-		struct client *client = &control->clients[i];
-
-		if (client->fd >= 0 && client->token == token &&
-		    (kinds & KIND(client->request.kind)) != 0)
-			return client;
-	}
-	return NULL;
-}
-
-void
-control_answered(struct control *control, const struct msg_answer *result, int fd)
-{
-	struct client *client = by_token(control, result->token, KIND(CONTROL_FINDINGS) |
-	    KIND(CONTROL_SHOW));
-	struct control_reply reply = { .exit_code = 0 };
-
-	if (client == NULL)
-		return;
-	if (result->error == -ENOENT) {
-		answer(client, 1, "no finding has this id");
-	} else if (result->error != 0) {
-		answer(client, 1, "the spool could not be read: %s", strerror(-result->error));
-	} else {
-		send_reply(client->fd, &reply, fd);
-		hang_up(client);
-	}
-}
-
-void
-control_checked(struct control *control, const struct msg_checked *checked)
-{
-	struct client *client = by_token(control, checked->token, KIND(CONTROL_CHECK));
-
-	if (client != NULL)
-		answer_json(client, check_json(control->agent, &checked->addr,
-		    checked->error == 0 ? checked : NULL));
-}
-
-/* Takes json over, which is NULL with an error. */
-static void
-answer_found(struct client *client, int error, const char *reason, char *json)
-{
-	if (client == NULL)
-		free(json);
-	else if (error != 0)
-		answer(client, 1, "%s failed: %.200s", control_name(client->request.kind), reason);
-	else
-		answer_json(client, json);
-}
-
-void
-control_planned(struct control *control, const struct msg_planned *planned)
-{
-	answer_found(by_token(control, planned->token, KIND(CONTROL_PLAN)), planned->error, planned->reason,
-	    planned->error == 0 ? plan_json(control->agent, &planned->plan) : NULL);
-}
-
-void
-control_verified(struct control *control, const struct msg_verified *verified)
-{
-	answer_found(by_token(control, verified->token, KIND(CONTROL_VERIFY)), verified->error, verified->reason,
-	    verified->error == 0 ? verified_json(verified) : NULL);
-}
-
-/* What has come of an order that waits for nothing. */
-static const char *
-outcome_of(const struct client *client)
-{
-	switch (client->request.kind) {
-	case CONTROL_PANIC:
-		return "everything is lifted until \"threatlistctl resume\"";
-	case CONTROL_PURGE:
-		return "the table is deleted until \"threatlistctl resume\"";
-	case CONTROL_RESUME:
-		return "nothing is lifted any more";
-	default:
-		return agent_mode(client->control->agent) == ENFORCE_DROP ?
-		    "what is listed is dropped" : "what is listed is counted, nothing is dropped";
-	}
-}
-
-void
-control_mode_done(struct control *control, const struct msg_mode_done *done, int kept)
-{
-	struct client *client = by_token(control, done->token, KIND(CONTROL_ENFORCE) |
-	    KIND(CONTROL_PANIC) | KIND(CONTROL_RESUME) | KIND(CONTROL_PURGE) |
-	    KIND(CONTROL_CONFIRM) | KIND(CONTROL_ISOLATE));
-	char text[ISOLATION_TEXT_MAX];
-
-	if (client == NULL)
-		return;
-	if (client->store_error == 0)
-		client->store_error = kept;
-	if (done->error != 0)
-		answer(client, 1, "not done: %.200s", done->reason);
-	else if (client->store_error != 0)
-		answer(client, 1, "done, but it will not outlive a restart: %s",
-		    strerror(-client->store_error));
-	else if (client->request.kind == CONTROL_CONFIRM)
-		answer(client, 0, "confirmed:%s%s%s", (done->confirmed & CONFIRMED_DROP) != 0 ?
-		    " mode stays drop" : "", done->confirmed == (CONFIRMED_DROP |
-		    CONFIRMED_ISOLATION) ? "," : "", (done->confirmed &
-		    CONFIRMED_ISOLATION) != 0 ? " the host stays isolated" : "");
-	else if (client->request.kind == CONTROL_ISOLATE)
-		answer(client, 0, "%s", isolation_text(control->agent, text));
-	else if (client->request.kind == CONTROL_ENFORCE &&
-	    agent_confirm_until(control->agent) != 0)
-		answer(client, 0, "done; falls back to watch in %u s unless you run "
-		    "\"threatlistctl confirm\"", control->agent->state.confirm.s);
-	else
-		answer(client, 0, "done: %s", outcome_of(client));
 }
 
 /* A run directory that is full, read-only or occupied: the rest of the agent goes on. */
@@ -665,7 +559,7 @@ control_free(struct control *control)
 		return;
 	for (i = 0; i < CLIENTS_MAX; i++) {
 		if (control->clients[i].fd >= 0)
-			answer(&control->clients[i], 3, "the agent is ending");
+			client_tell(&control->clients[i], 3, "the agent is ending");
 		loop_timer_free(control->agent->loop, control->clients[i].limit);
 	}
 	loop_timer_free(control->agent->loop, control->again);

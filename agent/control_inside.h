@@ -21,6 +21,7 @@ struct client {
 	struct peer peer;
 	struct control_request request;	/* kind 0: not sent yet */
 	uint64_t token;			/* of the question to a role, 0: none */
+	enum role_kind asked;		/* whom, with a token */
 	bool asked_status;
 	int store_error;		/* an order that was done but not kept on disk */
 	struct loop_timer *limit;
@@ -37,6 +38,18 @@ struct control {
 	struct log_limit refused;
 	struct client clients[CLIENTS_MAX];
 };
+
+/* control.c: a client has one answer, and is gone with it. */
+void client_tell(struct client *client, int exit_code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Takes the text over; NULL: there was no memory for it. */
+void client_tell_json(struct client *client, char *json);
+/* Of JSON text; the descriptor stays the caller's. */
+void client_tell_fd(struct client *client, int fd);
+/* Of "check", from the list alone: the kernel cannot be asked now. */
+void client_tell_check(struct client *client);
+/* Without an answer. */
+void client_hang_up(struct client *client);
 
 /*
  * A place for one more.  Who holds all it may have loses the one that has been

@@ -540,6 +540,9 @@ role_ended(struct role *role, int status)
 		channel_free(role->channel);
 		role->channel = NULL;
 	}
+	/* who asks while all ends is told that, by control_free() */
+	if (!role->agent->stopping)
+		control_role_ended(role->agent->control, role->kind);
 }
 
 void

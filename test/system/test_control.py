@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -303,6 +304,49 @@ def test_an_order_is_carried_out_though_who_gave_it_is_gone(lab, running):
     lab.inside(lab.agent, sys.executable, "-c", GONE, path_of(running), "killed", PANIC)
     assert until(lambda: not blocks(lab)) and running.status()["mode"] == "panic"
     assert running.ctl("resume").returncode == 0 and until(lambda: blocks(lab))
+
+
+def ended_while_asked(agent, role, kind, text=b"", number=0):
+    """(seconds, exit code, message) of what is told when a role dies that was asked and has not answered."""
+    pid = agent.roles()[role]
+    os.kill(pid, signal.SIGSTOP)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(path_of(agent)))
+        client.send(struct.pack("=IIIIq256s", 1, kind, 0, 0, number, text))
+        client.settimeout(20)
+        assert agent.ctl("lists").returncode == 0  # served in turn: the one before has been, too
+        before = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        answer = client.recv(4096)
+        took = time.monotonic() - before
+    assert until(lambda: agent.roles().get(role, pid) != pid) and until(agent.ready)
+    return took, struct.unpack("=i", answer[:4])[0], answer[8:].split(b"\0")[0].decode()
+
+
+@pytest.mark.parametrize("role,command,kind", [("enforcer", "verify", 15), ("enforcer", "plan", 13),
+                                               ("reporter", "findings", 3)])
+def test_who_asks_a_role_that_dies_is_told_at_once(running, role, command, kind):
+    took, code, message = ended_while_asked(running, role, kind)
+    assert code == 1 and message == f"{command}: the {role} ended before it answered: ended by signal 9 (Killed), try again"
+    assert took < 5 and running.ctl(command).returncode == 0
+
+
+def test_an_order_to_an_enforcer_that_dies_is_done_by_the_next(lab, running):
+    took, code, message = ended_while_asked(running, "enforcer", PANIC)
+    assert took < 5 and code == 1 and message == "ordered; the enforcer ended meanwhile and does it when it is back"
+    assert until(lambda: not blocks(lab)) and running.status()["mode"] == "panic"
+    assert running.ctl("resume").returncode == 0 and until(lambda: blocks(lab))
+    # a confirmation is the kernel's to give: the trial goes on
+    assert running.ctl("enforce", "watch").returncode == 0
+    assert running.ctl("enforce", "drop", "--confirm", "300").returncode == 0
+    took, code, message = ended_while_asked(running, "enforcer", 12)
+    assert took < 5 and code == 1 and message.startswith("confirm: the enforcer ended before it answered")
+    assert running.status()["confirmUntil"] and running.ctl("confirm").returncode == 0
+
+
+def test_a_check_of_an_enforcer_that_dies_is_of_the_list_alone(running):
+    took, code, message = ended_while_asked(running, "enforcer", 5, LISTED.encode())
+    assert took < 1.9 and (code, message) == (0, "")
 
 
 def test_the_agents_own_user_is_refused(lab, agent):
