@@ -534,6 +534,7 @@ void
 sources_view(const struct sources *sources, size_t index, struct source_view *view)
 {
 	const struct source *source = &sources->rows.all[index];
+	int64_t wait = source->pace.due_ms - loop_now_ms();
 
 	view->conf = source->conf;
 	view->row = source->has_list ? &source->row : NULL;
@@ -551,7 +552,8 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	    "loading" : "ok";
 	view->last_good_ms = source->last_good_ms;
 	view->last_try_ms = source->last_try_ms;
-	view->next_ms = loop_wall_ms() + (source->pace.due_ms - loop_now_ms());
+	/* what is due waits for the feed that is under way */
+	view->next_ms = wait > 0 ? loop_wall_ms() + wait : 0;
 	view->rejected = source->rejected;
 	view->lines = source->lines;
 	view->domains = source->ndomains;

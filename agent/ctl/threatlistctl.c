@@ -2,6 +2,7 @@
 /* The table of commands: name, function, help. */
 #include "ctl/command.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,46 +42,52 @@ usage(FILE *out)
 	return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 
-/*
- * Shared options may stand before the command: it sees them behind its name.
- * Returns the command's index in argv, or 0 when there is none.
- */
-static int
-command_first(int argc, char **argv)
+static bool
+is_one_of(const char *word, const char *a, const char *b)
 {
-	int at = 1, i;
-	char *name;
+	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
 
-	while (at < argc && argv[at][0] == '-') {
-		if (strcmp(argv[at], "-c") == 0 || strcmp(argv[at], "-S") == 0)
-			at++;
-		else if (strncmp(argv[at], "-c", 2) != 0 && strncmp(argv[at], "-S", 2) != 0 &&
-		    strcmp(argv[at], "--json") != 0)
-			return 0;
-		at++;
-	}
-	if (at >= argc)
-		return 0;
-	name = argv[at];
-	for (i = at; i > 1; i--)
-		argv[i] = argv[i - 1];
+/* How many of the words from here are one shared option; 0: it is none. */
+static int
+shared_option(const char *word)
+{
+	if (is_one_of(word, "-c", "-S"))
+		return 2;
+	return strncmp(word, "-c", 2) == 0 || strncmp(word, "-S", 2) == 0 ||
+	    strcmp(word, "--json") == 0;
+}
+
+/* Shared options may stand before the command, which sees them behind its name. */
+static void
+command_first(char **argv, int at)
+{
+	char *name = argv[at];
+
+	for (; at > 1; at--)
+		argv[at] = argv[at - 1];
 	argv[1] = name;
-	return 1;
 }
 
 int
 main(int argc, char **argv)
 {
 	const struct command *command;
+	int at = 1, n;
 
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+	while (at < argc && (n = shared_option(argv[at])) != 0)
+		at += n;
+	if (at >= argc)
+		return usage(stderr);
+	if (is_one_of(argv[at], "--help", "-h"))
 		return usage(stdout);
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+	if (strcmp(argv[at], "--version") == 0) {
 		printf("threatlistctl %s\n", VERSION);
 		return EXIT_DONE;
 	}
-	if (command_first(argc, argv) == 0)
+	if (argv[at][0] == '-')
 		return usage(stderr);
+	command_first(argv, at);
 	for (command = commands; command->name != NULL; command++) {
 		if (strcmp(command->name, argv[1]) == 0)
 			return command->run(argc - 1, argv + 1);

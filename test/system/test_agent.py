@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, Agent,
                  until)
@@ -241,6 +242,24 @@ def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
     agent.process.send_signal(signal.SIGHUP)
     assert until(lambda: lab.in_set("hosts4", LISTED), 3 if "asan" not in str(BUILD) else 8), agent.log()
     assert "<3>" not in agent.log(), agent.log()
+
+
+def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
+    """Its time is whenever the one under way has ended: it was told as the hour of the boot."""
+    listen = "import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); time.sleep(120)"
+    lab.start(lab.agent, sys.executable, "-c", listen)
+    assert until(lambda: ":4443 " in lab.inside(lab.agent, "ss", "-Hltn").stdout)
+    agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
+                            "[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
+    agent.start()
+
+    def following():
+        return next(source["next"] for source in agent.status()["sources"] if source["name"] == "test")
+
+    in_time = following()
+    assert in_time > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    agent.ctl("refresh", "test", check=True)
+    assert following() is None
 
 
 def test_on_stop(lab, agent):
