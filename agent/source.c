@@ -239,13 +239,25 @@ describe(struct event *event, enum event_name name, struct source *source,
 	memcpy(event->new_hash, list_source(fresh, 0)->hash, LIST_HASH_LEN);
 }
 
+/* On disk, for the next start.  0 or -errno. */
+static int
+keep_list(struct source *source)
+{
+	size_t size;
+	const void *bytes = list_bytes(source->in_force, &size);
+	int rc;
+
+	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
+	    source->last_modified, source->region);
+	source->on_disk = rc == 0;
+	return rc;
+}
+
 /* Puts an image in force and on disk.  Takes it over. */
 static void
 put_in_force(struct source *source, struct list *list)
 {
 	struct event event;
-	const void *bytes;
-	size_t size;
 	int rc;
 
 	describe(&event, EVENT_LIST_CHANGED, source, list);
@@ -255,10 +267,7 @@ put_in_force(struct source *source, struct list *list)
 	events_raise(source->events, &event);
 	adopt(source, list, false);
 	source->last_good_ms = loop_wall_ms();
-	bytes = list_bytes(list, &size);
-	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
-	    source->last_modified, source->region);
-	source->on_disk = rc == 0;
+	rc = keep_list(source);
 	keep_domains(source);
 	if (rc != 0)
 		log_error("last good list not kept source=%s path=%s error=\"%s\"; it is in force",
@@ -370,6 +379,9 @@ unchanged(struct source *source)
 {
 	list_free(source->held);
 	source->held = NULL;
+	/* the disk was full, or failed, when it came */
+	if (!source->on_disk && keep_list(source) == 0)
+		log_notice("last good list kept source=%s", source->conf->name);
 	keep_domains(source);
 	succeed(source);
 	return false;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the agent keeps is on disk when it counts as kept: every write of a running agent, by what the kernel is asked."""
 
+import os
 import re
 import shutil
 import signal
@@ -155,3 +156,61 @@ def test_every_write_of_a_running_agent(lab, aws):  # noqa: F811
     assert {name for name in there - done if not re.fullmatch("|".join(tracelib.IN_PLACE), name)} == set()
     assert sum(tracelib.commits_are_synced(trace, str(state / "spool.db-wal")) for trace in all_of_it) > 3
     assert sum(tracelib.lines_are_synced(trace, str(agent.jsonl)) for trace in all_of_it) >= 2
+
+
+def tracer_of(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        return int(re.search(r"^TracerPid:\t(\d+)", status.read(), re.M)[1])
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_folders_that_cannot_be_synced(lab):
+    """A disk that takes files, and fails to write down their names: said, tried again, and said when it is over."""
+    agent = Agent(lab)
+    agent.configure(sinks=f"[sink log]\ntype = file\npath = {agent.jsonl}\nevents = none\n")
+    state = agent.dir / "state"
+    state.mkdir()
+    (state / "lists").mkdir(mode=0o700)
+    with open(agent.log_path, "a", encoding="utf-8") as log:
+        agent.process = lab.start(
+            lab.agent, "strace", "-D", "-I", "2", "-f", "-qq", "-o", agent.dir / "trace",
+            *(word for folder in (state, state / "lists", agent.dir) for word in ("-P", folder)),
+            "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:syscall=getpid",  # one that every role's filter lets pass
+            BUILD / "threatlistd", "-c", agent.config, log=log)
+    assert until(agent.ready, 30), agent.log()
+
+    def unsynced():
+        said = re.search(r"a power failure may lose spool\.db: its folder could not be synced, (\d+) times",
+                         " ".join(agent.status()["warnings"]))
+        return said and int(said[1])
+
+    def lines(text):
+        return [line for line in agent.log().splitlines() if text in line]
+
+    # the spool works, and says what it could not have for certain; it tries again by itself, and says it once
+    first = until(unsynced)
+    assert first and until(lambda: unsynced() > first, 30), agent.status()["warnings"]
+    assert lines("spool folder") == [f'<3>reporter: spool folder not synced path={state}/spool.db error="Input/output error"']
+    # an order is carried out and not taken for kept, though the file may well be there
+    panic = agent.ctl("panic")
+    assert panic.returncode == 1 and "done, but it will not outlive a restart: Input/output error" in panic.stderr
+    assert lab.ping(lab.agent, LISTED)
+    assert lines("order not kept") == [f'<3>threatlistd: order not kept path={state} error="Input/output error"']
+    assert agent.ctl("resume").returncode == 1 and not lab.ping(lab.agent, LISTED)
+    assert "source test: its last good list could not be kept on disk" in agent.status()["warnings"]
+    # what is in a file that has no certain name is not delivered
+    assert until(lambda: agent.status()["sinks"][0]["error"] and agent.status()["sinks"][0]["pending"]), agent.status()
+    assert not agent.found(LISTED)
+    # the disk is well again
+    os.kill(tracer_of(agent.process.pid), signal.SIGTERM)
+    assert until(lambda: tracer_of(agent.process.pid) == 0)
+    assert until(lambda: unsynced() is None, 30), agent.status()["warnings"]
+    synced, = lines("spool folder synced")
+    assert synced.startswith(f"<5>reporter: spool folder synced path={state}/spool.db after=")
+    assert int(synced.rpartition("=")[2]) > first
+    assert agent.ctl("panic").returncode == 0 and agent.ctl("resume").returncode == 0
+    assert agent.ctl("refresh").returncode == 0
+    assert until(lambda: agent.found(LISTED), 30), agent.status()["sinks"]
+    assert until(lambda: not agent.status()["warnings"]), agent.status()["warnings"]
+    assert len(lines("last good list not kept")) == len(lines("last good list kept source=test")) == 1
+    assert agent.stop() == 0
