@@ -58,6 +58,8 @@ blind_take_link(const struct nlmsghdr *nlh, void *arg)
 		else if (mnl_attr_get_type(attr) == IFLA_XDP)
 			xdp = has_program(attr);
 	}
+	children_take_parent(&ways->children,
+	    ((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index, name);
 	if (xdp && ways->nxdp++ < BLIND_NAMED_MAX)
 		append(ways->xdp, sizeof(ways->xdp), "%s%s",
 		    ways->xdp[0] != '\0' ? ", " : "", name);
@@ -111,76 +113,8 @@ ask_flowtables(struct kernel *kernel, struct blind_ways *ways)
 	return kernel_ask(kernel, nlh, blind_take_flowtable, blind_forget_flowtables, ways);
 }
 
-static bool
-is_child(const char *kind)
-{
-	static const char *const kinds[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
-	size_t i;
-
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (strcmp(kinds[i], kind) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The name of a link, and its kind where it is one that can be given away; else "". */
-static void
-read_link(const struct nlmsghdr *nlh, const char **name, const char **kind, bool *elsewhere)
-{
-	const struct nlattr *attr, *info;
-
-	*name = *kind = "";
-	*elsewhere = false;
-	attr_for_each(attr, nlh, sizeof(struct ifinfomsg)) {
-		switch (mnl_attr_get_type(attr)) {
-		case IFLA_IFNAME:
-			*name = text_of(attr);
-			break;
-		case IFLA_NEW_NETNSID:
-		case IFLA_NEW_IFINDEX:
-			*elsewhere = true;
-			break;
-		case IFLA_LINKINFO:
-			attr_for_each_nested(info, attr) {
-				if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
-					*kind = text_of(info);
-			}
-			break;
-		default:
-			break;
-		}
-	}
-	if (!is_child(*kind))
-		*kind = "";
-}
-
 void
-blind_link_left(struct blind *blind, const struct nlmsghdr *nlh)
-{
-	const char *name, *kind;
-	bool elsewhere;
-
-	read_link(nlh, &name, &kind, &elsewhere);
-	if (!elsewhere || kind[0] == '\0')
-		return;
-	snprintf(blind->given, sizeof(blind->given), "%s", name);
-	snprintf(blind->kind, sizeof(blind->kind), "%s", kind);
-}
-
-void
-blind_link_came(struct blind *blind, const struct nlmsghdr *nlh)
-{
-	const char *name, *kind;
-	bool elsewhere;
-
-	read_link(nlh, &name, &kind, &elsewhere);
-	if (kind[0] != '\0' && strcmp(kind, blind->kind) == 0 && strcmp(name, blind->given) == 0)
-		memset(blind, 0, sizeof(*blind));
-}
-
-void
-blind_tell(const struct blind *blind, const struct blind_ways *ways, struct enforce_blind *found)
+blind_tell(const struct blind_ways *ways, struct enforce_blind *found)
 {
 	memset(found, 0, sizeof(*found));
 	if (ways->nflowtables > 0)
@@ -190,22 +124,22 @@ blind_tell(const struct blind *blind, const struct blind_ways *ways, struct enfo
 	if (ways->nxdp > 0)
 		append(found->ways[ENFORCE_WAY_XDP], ENFORCE_WAY_MAX,
 		    "an XDP program on %s sees packets before the rules do", ways->xdp);
-	if (blind->given[0] != '\0')
-		append(found->ways[ENFORCE_WAY_CHILD], ENFORCE_WAY_MAX, "%s %s was given to another "
-		    "network namespace, its packets do not come by here", blind->kind,
-		    blind->given);
+	children_tell(&ways->children, found->ways[ENFORCE_WAY_CHILD], ENFORCE_WAY_MAX);
 }
 
 int
-blind_look(const struct blind *blind, struct kernel *kernel, struct enforce_blind *found)
+blind_look(struct kernel *kernel, struct enforce_blind *found)
 {
 	struct blind_ways ways = { .xdp = "" };
 	int error;
 
 	error = ask_flowtables(kernel, &ways);
 	if (error == 0)
+		error = children_look(&ways.children);
+	/* after the children: it has the names of their parents */
+	if (error == 0)
 		error = route_dump(RTM_GETLINK, sizeof(struct ifinfomsg), blind_take_link,
 		    forget_links, &ways);
-	blind_tell(blind, &ways, found);
+	blind_tell(&ways, found);
 	return error;
 }

@@ -7,6 +7,7 @@
 #include "threatlistd/enforce.h"
 #include "threatlistd/log.h"
 #include "armed.h"
+#include "blind.h"
 #include "change.h"
 #include "engine.h"
 #include "protect.h"
@@ -418,7 +419,7 @@ enforce_purge(struct enforce *enforce, struct enforce_error *err)
 int
 enforce_blind(struct enforce *enforce, struct enforce_blind *blind, struct enforce_error *err)
 {
-	int error = blind_look(watch_blind(enforce), enforce->kernel, blind);
+	int error = blind_look(enforce->kernel, blind);
 
 	return error == 0 ? 0 : enforce_fail(err, error, "asking for links and flowtables", NULL);
 }

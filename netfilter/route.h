@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Questions to rtnetlink: all addresses, routes or links of this network namespace. */
+/*
+ * Questions to rtnetlink: all addresses, routes or links of this network namespace,
+ * and the links of others.
+ */
 #ifndef NETFILTER_ROUTE_H
 #define NETFILTER_ROUTE_H
 
@@ -19,5 +22,12 @@ typedef void route_forget_fn(void *arg);
  */
 int route_dump(uint16_t type, size_t header, route_take_fn *take, route_forget_fn *forget,
     void *arg);
+
+/* RTM_GETLINK in the namespace with this id; the kernel wants CAP_NET_ADMIN there. */
+int route_dump_links_of(int32_t namespace, route_take_fn *take, route_forget_fn *forget,
+    void *arg);
+
+/* The id that this namespace has for itself; -1: none yet, or it cannot be asked. */
+int32_t route_namespace(void);
 
 #endif

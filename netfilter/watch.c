@@ -36,7 +36,6 @@ struct watch {
 	bool unsure;			/* events may have been missed */
 	struct enforce_change_info info;	/* gathered, not told yet */
 	uint32_t portid;		/* who is behind info, 0: nobody yet */
-	struct blind blind;
 	uint8_t bytes[EVENT_BYTES];
 };
 
@@ -163,12 +162,6 @@ watch_note_allow(struct enforce *enforce)
 	/* what is there when we come is read by who opened us */
 	if (enforce->watch != NULL)
 		note(enforce->watch, ENFORCE_CHANGE_ALLOW);
-}
-
-const struct blind *
-watch_blind(const struct enforce *enforce)
-{
-	return &enforce->watch->blind;
 }
 
 void
@@ -463,11 +456,8 @@ take_route(struct enforce *enforce, const struct nlmsghdr *nlh)
 		note(enforce->watch, ENFORCE_CHANGE_ADDRESSES);
 		break;
 	case RTM_DELLINK:
-		blind_link_left(&enforce->watch->blind, nlh);
-		note(enforce->watch, ENFORCE_CHANGE_BLIND);
-		break;
 	case RTM_NEWLINK:
-		blind_link_came(&enforce->watch->blind, nlh);
+		/* a parent's own comes when a child of it comes or ends, wherever that is */
 		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 		break;
 	case RTM_NEWROUTE:

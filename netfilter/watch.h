@@ -9,7 +9,6 @@
 #ifndef NETFILTER_WATCH_H
 #define NETFILTER_WATCH_H
 
-#include "blind.h"
 #include "engine.h"
 
 int watch_open(struct watch **watch, struct enforce_error *err);
@@ -21,7 +20,6 @@ void watch_pause(struct enforce *enforce);
 void watch_resume(struct enforce *enforce);
 
 /* What events told of ways round the hooks. */
-const struct blind *watch_blind(const struct enforce *enforce);
 
 /* The admin changed allow4 or allow6. */
 void watch_note_allow(struct enforce *enforce);

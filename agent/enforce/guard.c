@@ -237,10 +237,7 @@ look_for_ways_round(void *arg)
 		return;
 	}
 	for (way = 0; way < ENFORCE_WAYS; way++) {
-		/* what was given away before we came cannot be looked for */
-		bool unknown = way == ENFORCE_WAY_CHILD && found.ways[way][0] == '\0';
-
-		if (guard->looked ? strcmp(found.ways[way], guard->found.ways[way]) != 0 : !unknown)
+		if (!guard->looked || strcmp(found.ways[way], guard->found.ways[way]) != 0)
 			tell_way(enforcer, way, found.ways[way]);
 	}
 	guard->found = found;

@@ -308,8 +308,7 @@ int enforce_watch(struct enforce *enforce, struct enforce_change_info *info);
 enum enforce_way {
 	ENFORCE_WAY_FLOWTABLE,
 	ENFORCE_WAY_XDP,
-	ENFORCE_WAY_CHILD,	/* of macvlan or ipvlan, that went to another network namespace:
-				   known from the event alone, not from before we came */
+	ENFORCE_WAY_CHILD,	/* of a link here: macvlan, ipvlan, vlan in another namespace */
 	ENFORCE_WAYS
 };
 #define ENFORCE_WAY_MAX		200

@@ -318,27 +318,40 @@ def warned(agent, text):
     return any(text in warning for warning in agent.status()["warnings"])
 
 
-def test_a_macvlan_child_in_another_namespace_is_told(lab, agent, containers):
+AWAY = "macvlan {} of to-listed is in another network namespace, its packets do not come by here"
+
+
+@pytest.fixture
+def macvlan(lab, containers):
+    """Makes a child of to-listed in a namespace, "" for a new one; the names of child and namespace."""
+    def make(child, where=""):
+        where = where or containers.new(child)
+        made = run("ip", "-n", lab.agent, "link", "add", child, "link", "to-listed", "netns", where, "type", "macvlan",
+                   "mode", "bridge", check=False)
+        if made.returncode != 0:
+            pytest.skip(f"this kernel has no macvlan: {made.stderr.strip()}")
+        return where
+    return make
+
+
+def test_a_macvlan_child_in_another_namespace_is_told(lab, agent, containers, macvlan):
     """It is on the wire of to-listed, and nothing of it passes here: what cannot be cut off is said."""
     agent.start()
     assert not agent.status()["warnings"]
     name = containers.new("mv")
-    made = run("ip", "-n", lab.agent, "link", "add", "mv0", "link", "to-listed", "type", "macvlan", "mode", "bridge",
-               check=False)
-    if made.returncode != 0:
-        pytest.skip(f"this kernel has no macvlan: {made.stderr.strip()}")
+    macvlan("mv0", lab.agent)
     # here it passes the hooks like any other link: nothing to tell
     assert not until(lambda: agent.status()["warnings"], 1.5)
     run("ip", "-n", lab.agent, "link", "set", "mv0", "netns", name)
     containers.address(name, "mv0", "203.0.113.5", "2001:db8:66::5")
-    assert until(lambda: warned(agent, "macvlan mv0 was given to another network namespace"), 5), agent.status()
+    assert until(lambda: warned(agent, AWAY.format("mv0")), 5), agent.status()
     assert until(lambda: lab.ping(name, LISTED, 0.5)), "the bypass that is warned of"
     assert agent.log().count("packets pass beside the rules") == 1
     assert agent.ctl("status", "--check").returncode == 1
     event = until(lambda: agent.found(event="bypass"), 5)
     assert event["type"] == "DefenseEvasion:EC2/EnforcementBypassed.Custom" and event["severity"] == 8
     assert "macvlan mv0" in said_in(event)
-    # an enforcer that starts anew cannot see it: it is neither over nor told again
+    # an enforcer that starts anew finds it: it is neither over nor told again
     before = agent.roles()["enforcer"]
     os.kill(before, signal.SIGKILL)
     assert until(lambda: agent.roles().get("enforcer", before) != before and agent.ready(), 10)
@@ -350,6 +363,45 @@ def test_a_macvlan_child_in_another_namespace_is_told(lab, agent, containers):
     run("ip", "-n", name, "link", "set", "mv0", "netns", lab.agent)
     assert until(lambda: not agent.status()["warnings"], 5), agent.status()
     assert until(lambda: bypasses(agent) == ["bypass", "bypass-over"], 5), agent.findings()
+
+
+@pytest.mark.parametrize("end", ["link", "namespace"])
+def test_a_macvlan_child_that_ends_elsewhere_is_over(lab, agent, macvlan, end):
+    agent.start()
+    macvlan("mv0", lab.agent)
+    name = macvlan("mv1")
+    run("ip", "-n", lab.agent, "link", "set", "mv0", "netns", name)
+    assert until(lambda: bypasses(agent) and warned(agent, "to-listed are in other"), 5), agent.status()
+    run("ip", "-n", name, "link", "del", "mv0")
+    assert until(lambda: warned(agent, AWAY.format("mv1")), 5), agent.status()
+    assert "bypass-over" not in bypasses(agent)
+    run(*("ip", "-n", name, "link", "del", "mv1") if end == "link" else ("ip", "netns", "del", name))
+    assert until(lambda: not agent.status()["warnings"], 5), agent.status()
+    assert until(lambda: bypasses(agent)[-1] == "bypass-over" and bypasses(agent).count("bypass-over") == 1, 5)
+    assert agent.log().count("packets pass beside the rules no more") == 1
+
+
+def test_macvlan_children_from_before_are_told_together(lab, agent, containers, macvlan):
+    """What was there when the agent came, as soon as the kernel has an id for its namespace."""
+    for number in range(4):
+        macvlan(f"mv{number}", containers.c1)
+    agent.start()
+    assert until(lambda: warned(agent, "macvlan mv0 of to-listed, macvlan mv1 of to-listed and others are in other "
+                                       "network namespaces"), 5), agent.status()
+    assert until(lambda: bypasses(agent) == ["bypass"], 5), agent.findings()
+
+
+def test_a_child_of_another_host_s_link_is_none_of_ours(lab, agent, containers):
+    """Its parent has the index of to-listed, in a namespace that is not this one."""
+    index = [run("ip", "netns", "exec", namespace, "cat", f"/sys/class/net/{link}/ifindex").stdout
+             for namespace, link in ((lab.agent, "to-listed"), (lab.listed, "eth0"))]
+    assert index[0] == index[1], "else this test can tell nothing"
+    made = run("ip", "-n", lab.listed, "link", "add", "mv0", "link", "eth0", "netns", containers.c1, "type", "macvlan",
+               check=False)
+    if made.returncode != 0:
+        pytest.skip(f"this kernel has no macvlan: {made.stderr.strip()}")
+    agent.start()
+    assert not until(lambda: agent.status()["warnings"], 2.5), agent.status()
 
 
 def test_an_xdp_program_is_told(lab, agent, containers):

@@ -38,7 +38,7 @@ struct desk {
 	struct msg_verified verified;
 	struct msg_enforcer_status status;
 	struct event event;	/* the last one, but for ways round the hooks: */
-	struct event bypass;
+	struct event bypass[ENFORCE_WAYS];	/* the last of each */
 	struct msg_endpoint endpoint;
 	unsigned int napplied, ndone, nchecked, nverified, nstatus, nevents, nendpoints;
 	struct count *counts;	/* the last of each key, in order of first sight */
@@ -103,7 +103,7 @@ hear(const struct message *message, int *fd, void *arg)
 	case MSG_EVENT:
 		if (message->u.event.name == EVENT_BYPASS ||
 		    message->u.event.name == EVENT_BYPASS_OVER) {
-			desk.bypass = message->u.event;
+			desk.bypass[message->u.event.way] = message->u.event;
 			break;
 		}
 		desk.event = message->u.event;

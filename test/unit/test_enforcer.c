@@ -297,29 +297,37 @@ addresses_are_protected_once_they_settle(void **state)
 static bool
 told_of_a_way(struct desk *now)
 {
-	return now->bypass.name != 0 && now->bypass.way == ENFORCE_WAY_XDP;
+	return now->bypass[ENFORCE_WAY_XDP].name != 0;
 }
 
-/* At first all that can be looked for, then what changed; the parent sorts out what is new to it. */
+static bool
+told_of_every_way(struct desk *now)
+{
+	return told_of_a_way(now) && now->bypass[ENFORCE_WAY_FLOWTABLE].name != 0 &&
+	    now->bypass[ENFORCE_WAY_CHILD].name != 0;
+}
+
+/* At first all, then what changed; the parent sorts out what is new to it. */
 static void
 ways_round_the_hooks_are_told(void **state)
 {
 	in_force("198.51.100.0/24");
-	assert_true(run(told_of_a_way));
-	assert_int_equal(desk.bypass.name, EVENT_BYPASS_OVER);
-	memset(&desk.bypass, 0, sizeof(desk.bypass));
+	assert_true(run(told_of_every_way));
+	assert_int_equal(desk.bypass[ENFORCE_WAY_XDP].name, EVENT_BYPASS_OVER);
+	assert_int_equal(desk.bypass[ENFORCE_WAY_CHILD].name, EVENT_BYPASS_OVER);
+	memset(desk.bypass, 0, sizeof(desk.bypass));
 	fake.blind = "an XDP program on eth0 sees packets before the rules do";
 	fake_event(ENFORCE_CHANGE_BLIND, "link");
 	assert_true(run(told_of_a_way));
-	assert_int_equal(desk.bypass.name, EVENT_BYPASS);
-	assert_string_equal(desk.bypass.reason, fake.blind);
-	memset(&desk.bypass, 0, sizeof(desk.bypass));
+	assert_int_equal(desk.bypass[ENFORCE_WAY_XDP].name, EVENT_BYPASS);
+	assert_string_equal(desk.bypass[ENFORCE_WAY_XDP].reason, fake.blind);
+	memset(desk.bypass, 0, sizeof(desk.bypass));
 	fake_event(ENFORCE_CHANGE_BLIND, "link");
 	assert_false(run_for(told_of_a_way, 1500));
 	fake.blind = NULL;
 	fake_event(ENFORCE_CHANGE_BLIND, "link");
 	assert_true(run(told_of_a_way));
-	assert_int_equal(desk.bypass.name, EVENT_BYPASS_OVER);
+	assert_int_equal(desk.bypass[ENFORCE_WAY_XDP].name, EVENT_BYPASS_OVER);
 }
 
 static void
