@@ -322,7 +322,7 @@ source_gone(struct source *source, bool forget)
 void
 source_fail(struct source *source, const char *reason, int64_t most_ms)
 {
-	int64_t now = loop_wall_ms();
+	int64_t now = loop_now_ms();
 	struct event event;
 
 	if (source->first_failure_ms == 0 || strcmp(source->error, reason) != 0)
@@ -330,7 +330,7 @@ source_fail(struct source *source, const char *reason, int64_t most_ms)
 	if (source->first_failure_ms == 0)
 		source->first_failure_ms = now;
 	snprintf(source->error, sizeof(source->error), "%s", reason);
-	pace_failed(&source->pace, loop_now_ms(), most_ms, random_bits());
+	pace_failed(&source->pace, now, most_ms, random_bits());
 	if (now - source->first_failure_ms < STALE_MS || source->stale_told)
 		return;
 	source->stale_told = true;

@@ -39,7 +39,7 @@ struct source {
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
 	char region[FETCH_REGION_MAX];		/* of its bucket; empty: not known */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
-	int64_t first_failure_ms;		/* wall clock, 0: not failing */
+	int64_t first_failure_ms;		/* loop_now_ms, 0: not failing */
 	struct pace pace;			/* when it is asked next */
 	bool fetching, stale_told;
 	uint64_t lines, rejected;		/* of what was read last */
