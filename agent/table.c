@@ -2,9 +2,11 @@
 #include "table.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -293,6 +295,44 @@ has_its_words(const struct table_order *order)
 	return order->nwords == 0;
 }
 
+/* The user of the session it was given in, which stays over sudo and su; "none": a service's or no audit's. */
+static const char *
+login_uid(char text[static 16])
+{
+	FILE *in = fopen("/proc/self/loginuid", "re");
+	unsigned int uid = UINT_MAX;
+
+	if (in != NULL) {
+		if (fscanf(in, "%u", &uid) != 1)
+			uid = UINT_MAX;
+		fclose(in);
+	}
+	if (uid == UINT_MAX)
+		return "none";
+	snprintf(text, 16, "%u", uid);
+	return text;
+}
+
+/*
+ * As sudo does: there is no agent to log it, and the next one may be long in
+ * coming.  After the deed, which a log that hangs must not delay.
+ */
+static void
+log_order(const struct table_order *order, int code)
+{
+	char words[CONTROL_TEXT_MAX], login[16];
+	size_t at;
+	int i;
+
+	at = (size_t)snprintf(words, sizeof(words), "%s", order->word);
+	for (i = 0; i < order->nwords && at < sizeof(words); i++)
+		at += (size_t)snprintf(words + at, sizeof(words) - at, " %s", order->words[i]);
+	openlog("threatlistd", LOG_PID, LOG_AUTHPRIV);
+	syslog(LOG_NOTICE, "ordered without an agent order=\"%s\" loginuid=%s exit=%d", words,
+	    login_uid(login), code);
+	closelog();
+}
+
 int
 table_order(const struct conf *conf, const struct table_order *order)
 {
@@ -342,5 +382,7 @@ table_order(const struct conf *conf, const struct table_order *order)
 	}
 	rc = carry_out(conf, order, word, enforce);
 	enforce_free(enforce);
+	fflush(stdout);
+	log_order(order, rc);
 	return rc;
 }

@@ -2,7 +2,11 @@
 """What root ordered while no agent ran is reported by the next agent: once, with its time."""
 
 import datetime
+import re
+import socket
 import time
+
+import pytest
 
 from lab import BUILD, until
 
@@ -40,3 +44,55 @@ def test_orders_without_an_agent_are_told_by_the_next(lab, agent):
     agent.stop()
     agent.start()
     assert not until(lambda: len(told(agent)) > len(ORDERS), 1)
+
+
+@pytest.fixture
+def syslog(agent):
+    """(folder to be an order's /dev, its log)"""
+    dev = agent.dir / "dev"
+    dev.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(dev / "log"))
+        log.settimeout(5)
+        yield dev, log
+
+
+def order_with(lab, agent, dev, *words, begin="true"):
+    return lab.inside(lab.agent, "sh", "-c", begin + ' && mount --bind "$1" /dev && shift && exec "$@"', "sh", dev,
+                      BUILD / "threatlistd", "-c", agent.config, "--table", *words, check=False)
+
+
+def test_orders_without_an_agent_are_logged_at_once(lab, agent, syslog):
+    """Who and what, to the log that sudo writes to; where there is none, orders are done all the same."""
+    dev, log = syslog
+    agent.start()
+    agent.stop()
+
+    def logged():
+        line = log.recv(4096).decode()
+        said = re.fullmatch(r'<85>\w{3} [ \d]\d [\d:]{8} threatlistd\[\d+\]: ordered without an agent order="(.*)" '
+                            r"loginuid=(\w+) exit=(\d)\0?", line)
+        assert said, line
+        return said.groups()
+
+    with open("/proc/self/loginuid", encoding="ascii") as own:
+        login = own.read()
+    login = "none" if login == str(2**32 - 1) else login
+    for words, code in ((["panic"], 0), (["isolate-on", "600"], 1), (["resume"], 0), (["isolate-on", "600", "10.0.0.7", "22"], 0),
+                        (["confirm"], 0), (["isolate-off"], 0), (["expire"], 0), (["remove"], 0), (["confirm"], 1)):
+        assert order_with(lab, agent, dev, *words).returncode == code, words
+        assert logged() == (" ".join(words), login, str(code))
+    if login == "none":  # as pam_loginuid(8) does for the user of a session
+        assert order_with(lab, agent, dev, "resume", begin="echo 1000 >/proc/self/loginuid").returncode == 0
+        assert logged() == ("resume", "1000", "0")
+    # what is no order is not logged, nor what an agent is there for
+    assert order_with(lab, agent, dev, "isolate-on", "x\n<80>forged").returncode == 2
+    agent.start()
+    assert order_with(lab, agent, dev, "panic").returncode == 1
+    agent.stop()
+    log.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        log.recv(4096)
+    (dev / "log").unlink()
+    assert order_with(lab, agent, dev, "panic").returncode == 0
+    assert order_with(lab, agent, dev, "resume").returncode == 0
