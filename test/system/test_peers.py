@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Failures that users of other tools reported and that no other test here is about: test/PEERS.md has them all."""
 
+import ipaddress
 import os
+import random
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -113,6 +116,150 @@ def test_a_count_is_never_a_dump(lab, agent):
     spent = ticks() - before
     print(f"\n30 times status: {spent} ms of all roles; one dump by nft: {dump_ms:.0f} ms")
     assert spent < dump_ms
+
+
+# strace is told of each call on a socket; one with begin, messages and end is a transaction
+TRANSACTION = re.compile(r"^sendmsg\(.*sa_family=AF_NETLINK.*msg_iovlen=3\b.*\) += \d+$")
+TRANSFER = re.compile(r"^(send|recv)\w+\(.*sa_family=AF_NETLINK.*\) += (\d+)$")
+
+
+class Cost:
+    """What a change of the list cost the enforcer."""
+    def __init__(self, text):
+        self.calls = text.splitlines()
+        moved = [TRANSFER.match(line) for line in self.calls]
+        self.transactions = len([line for line in self.calls if TRANSACTION.match(line)])
+        self.sent, self.received = (sum(int(one[2]) for one in moved if one and one[1] == way) for way in ("send", "recv"))
+
+    def __str__(self):
+        return f"{len(self.calls)} calls, {self.transactions} transactions, sent {self.sent}, received {self.received} bytes"
+
+
+def cost_of(lab, agent, *lines):
+    """A change to LISTED and these; nobody asks for status meanwhile."""
+    out = lab.work / "trace"
+    before, generation = agent.log().count("list in force generation="), agent.status()["table"]["list"] + 1
+    tracer = subprocess.Popen(["strace", "-s", "0", "-e", "trace=%network", "-o", out, "-p", str(agent.roles()["enforcer"])],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in tracer.stderr.readline()
+        agent.list.write_text("\n".join([LISTED, *lines]) + "\n")
+        agent.ctl("refresh")
+        assert until(lambda: f"list in force generation={generation} " in agent.log(), 30), (before, agent.log())
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=20)
+    cost = Cost(out.read_text())
+    print(cost)
+    assert cost.transactions > 0 and cost.sent > 0, "the trace shows what it is to count"
+    return cost
+
+
+def host_lines(first, n):
+    return [str(ipaddress.IPv4Address(0x14000000 + 2 * i)) for i in range(first, first + n)]
+
+
+def listed_hosts(lab):
+    return {e for name, one in sets(lab).items() if name.startswith("hosts4") for e in one.get("elem", [])}
+
+
+@pytest.fixture
+def any_growth(agent):
+    agent.configure(agent="refresh = 1d", enforce="mode = drop\nmax_growth = 1000000%\nmax_shrink = 100%")
+    agent.start()
+
+
+@pytest.mark.usefixtures("any_growth")
+def test_a_change_costs_what_changes(lab, agent):
+    """40 entries a second: a transaction for each decision, and a dump of the sets for each transaction."""
+    whole = cost_of(lab, agent, *host_lines(0, 50000))
+    few = cost_of(lab, agent, *host_lines(500, 50000))
+    assert few.transactions <= 8 and len(few.calls) < 250, few
+    # a thousand of 50,000 changed; the set alone would be a million bytes to read
+    assert few.sent * 10 < whole.sent and few.received < 400_000, (few, whole)
+    many = cost_of(lab, agent, *host_lines(20500, 50000))
+    assert many.transactions <= 8 and len(many.calls) < 250 and many.received < 400_000, many
+    assert listed_hosts(lab) == {LISTED, *host_lines(20500, 50000)}
+
+
+@pytest.mark.usefixtures("any_growth")
+def test_a_large_list_is_a_few_transactions(lab, agent):
+    """Tens of thousands of entries one by one: half an hour."""
+    small = cost_of(lab, agent, *host_lines(0, 2000), "30.0.0.0/24", "30.9.0.0/17")
+    prefixes = [f"30.{i >> 8}.{i & 255}.0/{24 + i % 5}" for i in range(0, 20000, 2)]
+    large = cost_of(lab, agent, *host_lines(0, 40000), *prefixes)
+    for cost in (small, large):
+        assert cost.transactions <= 24 and len(cost.calls) < 500, cost
+    assert large.transactions <= small.transactions + 8, "whatever is in them"
+    assert listed_hosts(lab) == {LISTED, *host_lines(0, 40000)}
+    rng = random.Random(21)
+    for prefix in rng.sample(prefixes, 30):
+        network = ipaddress.ip_network(prefix)
+        for address, kernel in ((network[0], "yes"), (network[-1], "yes"), (network[-1] + 1, "no"), (network[0] - 1, "no")):
+            assert agent.check(str(address))[-1] == kernel, (prefix, address)
+
+
+ENDS = re.compile(r"trace id (\w+) inet threatlistd (?:\w+ policy accept|verdict rule .*verdict drop)")
+
+
+def way_from_innocent(lab):
+    """By which rules of ours does a packet go?"""
+    lab.nft("add", "table", "ip", "looking")
+    lab.nft("add", "chain", "ip", "looking", "first", "{ type filter hook prerouting priority -400; }")
+    lab.nft("add", "rule", "ip", "looking", "first", "ip", "saddr", INNOCENT, "meta", "nftrace", "set", "1")
+    out = lab.work / "way"
+    with open(out, "w", encoding="utf-8") as log:
+        monitor = lab.start(lab.agent, "stdbuf", "-oL", "nft", "monitor", "trace", log=log)
+    lab.start(lab.innocent, "ping", "-n", "-i", "0.2", "-c", "100", AGENT_AT_INNOCENT)
+    try:
+        # it reads all sets before it listens
+        end = until(lambda: ENDS.search(out.read_text()), 10)
+    finally:
+        for process in (monitor, lab.processes.pop()):
+            process.kill()
+            process.wait()
+        lab.nft("delete", "table", "ip", "looking")
+    assert end, out.read_text()
+    return re.findall(rf"trace id {end[1]} inet threatlistd (\w+) rule .*\(verdict (\w+(?: \w+)?)\)", end.string)
+
+
+def base_rules(lab):
+    """By chain that every packet comes by: the sets that each rule asks, in order."""
+    found = [item["rule"] for item in lab.nft_json("-t", "list", "table", *TABLE) if "rule" in item]
+    return {chain: [re.findall(r"'@(\w+)'", str(rule["expr"])) for rule in found if rule["chain"] == chain]
+            for chain in ("prerouting", "output", "forward")}
+
+
+@pytest.mark.usefixtures("any_growth")
+def test_ordinary_packets_meet_no_prefix(lab, agent):
+    """50,000 prefixes made every packet slow: each walked through all of them, or through the tree that holds them."""
+    changed(agent, f"{LISTED}\n30.0.0.0/24\n")
+    few = base_rules(lab)
+    rng = random.Random(20)
+    networks = rng.sample([n for n in range(30 << 8, 100 << 8)], 4000)
+    prefixes = sorted({f"{n >> 8}.{n & 255}.{rng.randrange(256)}.{rng.randrange(4) << 6}/{rng.choice((26, 27, 28, 29))}"
+                       for n in networks for _ in range(13)})
+    assert len(prefixes) > 50000
+    agent.list.write_text("\n".join([LISTED, *prefixes]) + "\n")
+    agent.ctl("refresh")
+    assert until(lambda: agent.status()["table"]["sets"].get("nets4_a", 0) + agent.status()["table"]["sets"].get("nets4_b", 0)
+                 > 40000, 20), agent.log()
+
+    # as many rules as for two entries; the first set that each asks is a hash, the tree comes after it
+    asked = base_rules(lab)
+    assert all(len(asked[chain]) <= len(few[chain]) + 1 for chain in few), (few, asked)
+    kinds = sets(lab)
+    for chain, rule in ((chain, rule) for chain in asked for rule in asked[chain]):
+        assert rule and "interval" not in kinds[rule[0]].get("flags", []), (chain, rule)
+    # with nothing in it but leading bits of the list's own: 4,000 of 65,536 networks
+    top = {e.rsplit(".", 2)[0] for name, one in kinds.items() if name.startswith("top4") for e in one["elem"]}
+    assert top - {LISTED.rsplit(".", 2)[0]} == {prefix.rsplit(".", 2)[0] for prefix in prefixes} and len(top) < 4100
+    # and that is where an ordinary packet's way ends; one from beside a listed prefix goes on, one from within is dropped
+    assert way_from_innocent(lab) == []
+    for extra, end in (("192.0.2.128/28", None), ("192.0.2.0/28", ("verdict", "drop"))):
+        changed(agent, "\n".join([LISTED, extra, *prefixes]) + "\n")
+        way = way_from_innocent(lab)
+        assert way[-1:] == [end] if end else all(verdict != "drop" for _, verdict in way), way
 
 
 def test_nothing_piles_up(lab, agent):
