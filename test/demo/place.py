@@ -25,6 +25,7 @@ MALICIOUS, MALICIOUS6 = "198.51.100.66", "2001:db8:66::66"
 ELSEWHERE, IMDS = "192.0.2.10", "169.254.169.254"
 ENTRIES = 250_000  # GuardDuty's quota for one list
 LARGE_LIST = "Large-Threat-List"
+SYSTEMS_MANAGER = "ssm", "ssmmessages", "ec2messages"
 KEY = "gd-threat-list-example.txt"
 
 
@@ -61,7 +62,10 @@ class Place(Lab):
                        https=[f"{ELSEWHERE}:443"])
 
     def start_agent(self, config, aws, log):
-        """With the variables that lead any AWS SDK to other endpoints; this machine is not one of EC2's."""
+        """With the variables that lead any AWS SDK to other endpoints; this machine is not one of EC2's.  Systems Manager,
+        which the agent only keeps a way open to, is found by name, as in a VPC."""
+        names = " ".join(f"{service}.{aws.region}.amazonaws.com" for service in SYSTEMS_MANAGER)
+        self.etc("hosts", f"127.0.0.1 localhost\n{ELSEWHERE} {names}\n")
         clean = {name: value for name, value in os.environ.items()
                  if not name.startswith("AWS_") and not name.lower().endswith("_proxy")}
         return self.start(self.agent, BUILD / "threatlistd", "-f", "-c", config, log=log,

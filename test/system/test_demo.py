@@ -48,6 +48,7 @@ def left_over(demo, folder):
 def test_all_of_it_happens(demo, tmp_path):
     said = demo.communicate(timeout=SECONDS)[0].decode()
     assert demo.returncode == 0 and "All of it happened, and everything is gone again." in said, said
+    assert "warning:" not in said and "error:" not in said, said  # of the agent, which lacks nothing here
     assert not re.search(r"^  NO ", said, re.M) and "\x1b" not in said and "\r" not in said
     told = dict(re.findall(r"^  (\S.*?)  +(\S.*)$", said[said.index("  entries in force  "):], re.M))
     assert told["entries in force"] == "250,002" and told["wrong among them"] == "0"
