@@ -88,115 +88,70 @@ message_size(uint32_t type)
 	return HEAD + shapes[type].size;
 }
 
-#define TEXT(member)	{ offsetof(struct message, member), sizeof(((struct message *)0)->member) }
+#define TEXT(type, member)	\
+	{ type, offsetof(struct message, u.member), sizeof(((struct message *)0)->u.member) }
 
-struct text {
+/* Every text of every message; MSG_HOST_FOUND has those of MSG_FACTS. */
+static const struct {
+	uint32_t type;
 	size_t at, size;
+} texts[] = {
+	TEXT(MSG_FACTS, facts.host_id), TEXT(MSG_FACTS, facts.instance_id),
+	TEXT(MSG_FACTS, facts.account), TEXT(MSG_FACTS, facts.region),
+	TEXT(MSG_FACTS, facts.partition), TEXT(MSG_FACTS, facts.zone),
+	TEXT(MSG_FACTS, facts.instance_type), TEXT(MSG_FACTS, facts.image_id),
+	TEXT(MSG_FACTS, facts.profile_arn), TEXT(MSG_FACTS, facts.profile_id),
+	TEXT(MSG_FACTS, facts.interface_id), TEXT(MSG_FACTS, facts.vpc_id),
+	TEXT(MSG_FACTS, facts.subnet_id), TEXT(MSG_FACTS, facts.security_group_id),
+	TEXT(MSG_FACTS, facts.security_group), TEXT(MSG_FACTS, facts.detector_id),
+	TEXT(MSG_FACTS, facts.own[0].interface_id), TEXT(MSG_FACTS, facts.own[1].interface_id),
+	TEXT(MSG_FACTS, facts.own[2].interface_id), TEXT(MSG_FACTS, facts.own[3].interface_id),
+	TEXT(MSG_FACTS, facts.own[4].interface_id), TEXT(MSG_FACTS, facts.own[5].interface_id),
+	TEXT(MSG_FACTS, facts.own[6].interface_id), TEXT(MSG_FACTS, facts.own[7].interface_id),
+	TEXT(MSG_KEYS, keys.id), TEXT(MSG_KEYS, keys.secret), TEXT(MSG_KEYS, keys.token),
+	TEXT(MSG_KEYS, keys.role),
+	TEXT(MSG_KEYS_ASK, keys_ask.refused),
+	TEXT(MSG_NO_KEYS, no_keys.reason),
+	TEXT(MSG_FETCH, fetch.region), TEXT(MSG_FETCH, fetch.etag),
+	TEXT(MSG_FETCH, fetch.last_modified), TEXT(MSG_FETCH, fetch.set.id),
+	TEXT(MSG_FETCH, fetch.set.name), TEXT(MSG_FETCH, fetch.set.location),
+	TEXT(MSG_FETCH, fetch.set.owner), TEXT(MSG_FETCH, fetch.set.format),
+	TEXT(MSG_FETCHED, fetched.region), TEXT(MSG_FETCHED, fetched.etag),
+	TEXT(MSG_FETCHED, fetched.last_modified), TEXT(MSG_FETCHED, fetched.reason),
+	TEXT(MSG_FETCHED, fetched.rejects[0]), TEXT(MSG_FETCHED, fetched.rejects[1]),
+	TEXT(MSG_FETCHED, fetched.rejects[2]),
+	TEXT(MSG_DISCOVERED, discovered.detector), TEXT(MSG_DISCOVERED, discovered.reason),
+	TEXT(MSG_DISCOVERED, discovered.note), TEXT(MSG_DISCOVERED, discovered.set.id),
+	TEXT(MSG_DISCOVERED, discovered.set.name),
+	TEXT(MSG_DISCOVERED, discovered.set.location),
+	TEXT(MSG_DISCOVERED, discovered.set.owner), TEXT(MSG_DISCOVERED, discovered.set.format),
+	TEXT(MSG_EVENT, event.source), TEXT(MSG_EVENT, event.reason),
+	TEXT(MSG_EVENT, event.program), TEXT(MSG_EVENT, event.by),
+	TEXT(MSG_MODE_DONE, mode_done.reason),
+	TEXT(MSG_APPLIED, applied.reason),
+	TEXT(MSG_PLANNED, planned.reason), TEXT(MSG_PLANNED, planned.plan.reason),
+	TEXT(MSG_VERIFIED, verified.reason),
+	TEXT(MSG_ENFORCER_STATUS, enforcer.warning),
+	TEXT(MSG_SENSOR_STATUS, sensor.warning),
+	TEXT(MSG_QUERY, query.id),
+	TEXT(MSG_REPORTER_STATUS, reporter.spool), TEXT(MSG_REPORTER_STATUS, reporter.warning),
+	TEXT(MSG_SINK_STATUS, sink.error),
 };
 
-/* Is there a NUL in each of these fields? */
-static bool
-texts_end(const void *data, const struct text *texts, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (memchr((const char *)data + texts[i].at, '\0', texts[i].size) == NULL)
-			return false;
-	}
-	return true;
-}
-
+/* Is there a NUL in each text of the message? */
 static bool
 check_texts(uint32_t type, const void *data)
 {
-	static const struct text facts[] = {
-		TEXT(u.facts.host_id), TEXT(u.facts.instance_id), TEXT(u.facts.account),
-		TEXT(u.facts.region), TEXT(u.facts.partition), TEXT(u.facts.zone),
-		TEXT(u.facts.instance_type), TEXT(u.facts.image_id), TEXT(u.facts.profile_arn),
-		TEXT(u.facts.profile_id), TEXT(u.facts.interface_id), TEXT(u.facts.vpc_id),
-		TEXT(u.facts.subnet_id), TEXT(u.facts.security_group_id),
-		TEXT(u.facts.security_group), TEXT(u.facts.detector_id),
-		TEXT(u.facts.own[0].interface_id), TEXT(u.facts.own[1].interface_id),
-		TEXT(u.facts.own[2].interface_id), TEXT(u.facts.own[3].interface_id),
-		TEXT(u.facts.own[4].interface_id), TEXT(u.facts.own[5].interface_id),
-		TEXT(u.facts.own[6].interface_id), TEXT(u.facts.own[7].interface_id),
-	};
-	static const struct text fetch[] = {
-		TEXT(u.fetch.region), TEXT(u.fetch.etag), TEXT(u.fetch.last_modified), TEXT(u.fetch.set.id),
-		TEXT(u.fetch.set.name), TEXT(u.fetch.set.location), TEXT(u.fetch.set.owner),
-		TEXT(u.fetch.set.format),
-	};
-	static const struct text discovered[] = {
-		TEXT(u.discovered.detector), TEXT(u.discovered.reason), TEXT(u.discovered.note),
-		TEXT(u.discovered.set.id), TEXT(u.discovered.set.name),
-		TEXT(u.discovered.set.location), TEXT(u.discovered.set.owner),
-		TEXT(u.discovered.set.format),
-	};
-	static const struct text fetched[] = {
-		TEXT(u.fetched.region), TEXT(u.fetched.etag), TEXT(u.fetched.last_modified), TEXT(u.fetched.reason),
-		TEXT(u.fetched.rejects[0]), TEXT(u.fetched.rejects[1]), TEXT(u.fetched.rejects[2]),
-	};
-	static const struct text event[] = {
-		TEXT(u.event.source), TEXT(u.event.reason), TEXT(u.event.program),
-		TEXT(u.event.by),
-	};
-	static const struct text keys[] = {
-		TEXT(u.keys.id), TEXT(u.keys.secret), TEXT(u.keys.token), TEXT(u.keys.role),
-	};
-	static const struct text one_keys_ask[] = { TEXT(u.keys_ask.refused) };
-	static const struct text one_no_keys[] = { TEXT(u.no_keys.reason) };
-	static const struct text one_mode_done[] = { TEXT(u.mode_done.reason) };
-	static const struct text one_applied[] = { TEXT(u.applied.reason) };
-	static const struct text planned[] = { TEXT(u.planned.reason), TEXT(u.planned.plan.reason) };
-	static const struct text one_verified[] = { TEXT(u.verified.reason) };
-	static const struct text one_enforcer[] = { TEXT(u.enforcer.warning) };
-	static const struct text one_sensor[] = { TEXT(u.sensor.warning) };
-	static const struct text one_query[] = { TEXT(u.query.id) };
-	static const struct text reporter[] = { TEXT(u.reporter.spool), TEXT(u.reporter.warning) };
-	static const struct text one_sink[] = { TEXT(u.sink.error) };
-#define ENDS(list)	texts_end(data, list, sizeof(list) / sizeof(list[0]))
+	size_t i;
 
-	switch (type) {
-	case MSG_FACTS:
-	case MSG_HOST_FOUND:
-		return ENDS(facts);
-	case MSG_KEYS:
-		return ENDS(keys);
-	case MSG_KEYS_ASK:
-		return ENDS(one_keys_ask);
-	case MSG_NO_KEYS:
-		return ENDS(one_no_keys);
-	case MSG_FETCH:
-		return ENDS(fetch);
-	case MSG_FETCHED:
-		return ENDS(fetched);
-	case MSG_DISCOVERED:
-		return ENDS(discovered);
-	case MSG_EVENT:
-		return ENDS(event);
-	case MSG_MODE_DONE:
-		return ENDS(one_mode_done);
-	case MSG_APPLIED:
-		return ENDS(one_applied);
-	case MSG_PLANNED:
-		return ENDS(planned);
-	case MSG_VERIFIED:
-		return ENDS(one_verified);
-	case MSG_ENFORCER_STATUS:
-		return ENDS(one_enforcer);
-	case MSG_SENSOR_STATUS:
-		return ENDS(one_sensor);
-	case MSG_QUERY:
-		return ENDS(one_query);
-	case MSG_REPORTER_STATUS:
-		return ENDS(reporter);
-	case MSG_SINK_STATUS:
-		return ENDS(one_sink);
-	default:
-		return true;
+	if (type == MSG_HOST_FOUND)
+		type = MSG_FACTS;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].type == type &&
+		    memchr((const char *)data + texts[i].at, '\0', texts[i].size) == NULL)
+			return false;
 	}
-#undef ENDS
+	return true;
 }
 
 static const char *
