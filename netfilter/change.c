@@ -10,6 +10,7 @@
 
 #define SWITCH_RETRIES		100	/* other programs' transactions in between */
 #define SHRINK_FACTOR		8u	/* a hash so many times too large is made anew */
+#define MESSAGE_HEAD		256u	/* more than stands before the elements of one */
 #define SAMPLES			8u	/* members looked up before the rules refer to a new set */
 
 enum action {
@@ -278,23 +279,31 @@ follow(struct change *change, unsigned int set)
 		keys_patch(&turn->keys, &difference->gone, &difference->come);
 }
 
-/* Fills a set that no rule knows, in as many transactions as it takes. */
+/*
+ * Fills a set that no rule knows.  Transactions are filled to the brim, whatever
+ * set their elements are of: the kernel waits for all packets on their way at the
+ * end of each that has ranges in it, some 10 ms.
+ */
 static int
 fill(struct change *change, const char *name, const struct keys *keys)
 {
-	struct kernel *kernel = change->enforce->kernel;
-	size_t from = 0, to, most = kernel_batch_max(kernel) / elements_size(keys, 1);
+	size_t most = kernel_batch_max(change->enforce->kernel);
+	size_t from = 0, to, room;
 	int error;
 
 	/* some room for what stands around the elements of each message */
-	most -= most / 64 + 1;
+	most -= most / 64 + MESSAGE_HEAD;
 	while (from < keys->n) {
-		to = keys->n - from > most ? from + most : keys->n;
+		room = change->batch.used < most ?
+		    (most - change->batch.used) / elements_size(keys, 1) : 0;
+		to = keys->n - from > room ? from + room : keys->n;
 		elements_add(&change->batch, name, keys, from, to);
+		from = to;
+		if (from == keys->n)
+			break;
 		error = commit(change, name);
 		if (error != 0)
 			return error;
-		from = to;
 	}
 	return 0;
 }
@@ -303,14 +312,13 @@ static int
 make_sets(struct change *change)
 {
 	unsigned int set;
-	int error;
+	int error = 0;
 
 	for (set = 0; set < SET_TURNS; set++) {
 		if (change->edits[set].action == ACTION_MAKE)
 			set_create(&change->batch, set, change->edits[set].turn,
 			    change->edits[set].size);
 	}
-	error = commit(change, "making sets");
 	for (set = 0; set < SET_TURNS && error == 0; set++) {
 		const struct edit *edit = &change->edits[set];
 
@@ -323,7 +331,7 @@ make_sets(struct change *change)
 			error = fill(change, set_info(set)->names[edit->turn],
 			    &change->target->sets[set].gone);
 	}
-	return error;
+	return error == 0 ? commit(change, "making sets") : error;
 }
 
 /* --- 3: the switch -------------------------------------------------------------------- */
@@ -523,9 +531,10 @@ change_by_switch(struct change *change)
 	error = switch_rules(change);
 	if (error != 0)
 		return error;
-	kernel_settle();
 	put_edits(change, true, false, true);
 	put_deletes(change);
+	if (!batch_empty(&change->batch))
+		kernel_settle();
 	return commit(change, "removing what left the list");
 }
 

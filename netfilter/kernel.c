@@ -69,7 +69,8 @@ size_buffers(struct kernel *kernel, int fd)
 	socklen_t len = sizeof(got);
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &len) != 0 || got <= 0)
+	/* less than a system ever gives would be no transaction at all */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &len) != 0 || got < 2 * BATCH_OVERHEAD)
 		got = 64 << 10;
 	/* of what getsockopt tells, one half is the kernel's own allowance */
 	if (got > BATCH_BYTES + BATCH_OVERHEAD)
