@@ -28,24 +28,23 @@ add_gone(struct difference *difference)
 }
 
 int
-difference_add(struct difference *difference, const uint8_t *first, const uint8_t *last)
+difference_change(struct difference *difference, const uint8_t *first, const uint8_t *last)
 {
 	const struct keys *old = difference->old;
-	int order = 1, error;
+	int error;
 
-	difference->n++;
 	while (old != NULL && difference->at < old->n) {
-		order = keys_order(old, difference->at, first, last);
-		if (order >= 0)
+		int order = keys_order(old, difference->at, first, last);
+
+		if (order > 0)
 			break;
+		if (order == 0) {
+			difference->at++;
+			return 0;
+		}
 		error = add_gone(difference);
 		if (error != 0)
 			return error;
-		order = 1;
-	}
-	if (order == 0) {
-		difference->at++;
-		return 0;
 	}
 	return keys_add(&difference->come, first, last);
 }

@@ -7,6 +7,8 @@
 #ifndef NETFILTER_DIFFERENCE_H
 #define NETFILTER_DIFFERENCE_H
 
+#include <stddef.h>
+
 #include "keys.h"
 
 struct difference {
@@ -19,8 +21,22 @@ struct difference {
 void difference_init(struct difference *difference, uint8_t key_size, bool ranges);
 void difference_fini(struct difference *difference);
 
+/* One that is not the next old one. */
+int difference_change(struct difference *difference, const uint8_t *first, const uint8_t *last);
+
 /* One more member; last is ignored for hosts.  0 or -ENOMEM. */
-int difference_add(struct difference *difference, const uint8_t *first, const uint8_t *last);
+static inline int
+difference_add(struct difference *difference, const uint8_t *first, const uint8_t *last)
+{
+	const struct keys *old = difference->old;
+
+	difference->n++;
+	if (old == NULL || difference->at == old->n ||
+	    keys_order(old, difference->at, first, last) != 0)
+		return difference_change(difference, first, last);
+	difference->at++;
+	return 0;
+}
 
 /* That was the last one: old members that were not told go.  0 or -ENOMEM. */
 int difference_end(struct difference *difference);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,32 +69,6 @@ keys_add(struct keys *keys, const uint8_t *first, const uint8_t *last)
 	if (keys->ranges)
 		memcpy(at + keys->key_size, last, keys->key_size);
 	return 0;
-}
-
-/* memcmp, without a call for the many IPv4 hosts. */
-static inline int
-compare_keys(const uint8_t *a, const uint8_t *b, size_t size)
-{
-	uint32_t left, right;
-
-	if (size != sizeof(left))
-		return memcmp(a, b, size);
-	memcpy(&left, a, sizeof(left));
-	memcpy(&right, b, sizeof(right));
-	left = be32toh(left);
-	right = be32toh(right);
-	return (left > right) - (left < right);
-}
-
-int
-keys_order(const struct keys *keys, size_t i, const uint8_t *first, const uint8_t *last)
-{
-	const uint8_t *item = keys_item(keys, i);
-	int order = compare_keys(item, first, keys->key_size);
-
-	if (order != 0 || !keys->ranges)
-		return order;
-	return compare_keys(item + keys->key_size, last, keys->key_size);
 }
 
 /* The first of the items [from, to) that is not below item i of another; to: none. */

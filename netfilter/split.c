@@ -18,6 +18,10 @@ struct span {
 /* The ranges of one family of a list. */
 struct view {
 	const struct list *list;
+	const struct list_range4 *ranges4;
+	const struct list_range6 *ranges6;
+	uint32_t attr;			/* that action is of; UINT32_MAX: of none yet */
+	uint8_t action;
 	struct split *split;
 	unsigned int family;		/* FAMILY_V4, FAMILY_V6 */
 	size_t n;
@@ -95,25 +99,30 @@ static inline void
 span_at(const struct view *view, size_t i, struct span *span)
 {
 	if (view->family == FAMILY_V4) {
-		const struct list_range4 *range = list_ranges4(view->list) + i;
+		const struct list_range4 *range = view->ranges4 + i;
 
 		span->first = (struct number){ 0, range->first };
 		span->last = (struct number){ 0, range->last };
 	} else {
-		const struct list_range6 *range = list_ranges6(view->list) + i;
+		const struct list_range6 *range = view->ranges6 + i;
 
 		span->first = (struct number){ get64(range->first), get64(range->first + 8) };
 		span->last = (struct number){ get64(range->last), get64(range->last + 8) };
 	}
 }
 
-static uint8_t
-action_at(const struct view *view, size_t i)
+/* Ranges in a row mostly share what is known of them. */
+static inline uint8_t
+action_at(struct view *view, size_t i)
 {
-	uint32_t attr = view->family == FAMILY_V4 ? list_ranges4(view->list)[i].attr :
-	    list_ranges6(view->list)[i].attr;
+	uint32_t attr = view->family == FAMILY_V4 ? view->ranges4[i].attr :
+	    view->ranges6[i].attr;
 
-	return list_attr(view->list, attr)->action;
+	if (attr != view->attr) {
+		view->attr = attr;
+		view->action = list_attr(view->list, attr)->action;
+	}
+	return view->action;
 }
 
 /* How many addresses, UINT64_MAX when they do not share all but the last 64 bits. */
@@ -125,61 +134,94 @@ span_size(const struct span *span)
 	return span->first.hi != span->last.hi || more == UINT64_MAX ? UINT64_MAX : more + 1;
 }
 
+/* The n for which a range has at least 2^n addresses and less than twice as many. */
+static unsigned int
+size_bits(uint64_t size)
+{
+	return size == UINT64_MAX ? 64 : 63 - (unsigned int)__builtin_clzll(size);
+}
+
+/* How far to shift an address, IPv6: its upper half, for the bits of the prefilter. */
+static unsigned int
+top_shift(unsigned int family, enum top_scope scope)
+{
+	return (family == FAMILY_V4 ? 32 : 64) - top_bits(family, scope);
+}
+
+/* What there is of each kind, by one look at all ranges. */
+struct survey {
+	uint64_t addresses[SMALL_RANGE_MAX + 1];	/* in ranges of this size */
+	size_t ranges[65];				/* of so many bits */
+	uint64_t tops;			/* leading bits that a prefilter of all IPv4 would have */
+};
+
+static void
+look_at(const struct view *view, struct survey *survey)
+{
+	const unsigned int shift = top_shift(FAMILY_V4, TOP_ALL);
+	uint64_t first, last, next = 0, size;
+	struct span span;
+	size_t i;
+
+	memset(survey, 0, sizeof(*survey));
+	for (i = 0; i < view->n; i++) {
+		span_at(view, i, &span);
+		size = span_size(&span);
+		if (size <= SMALL_RANGE_MAX)
+			survey->addresses[size] += size;
+		survey->ranges[size_bits(size)]++;
+		if (view->family != FAMILY_V4)
+			continue;
+		first = span.first.lo >> shift;
+		last = span.last.lo >> shift;
+		if (first < next)
+			first = next;
+		if (last >= first)
+			survey->tops += last - first + 1;
+		next = last + 1;
+	}
+}
+
 /*
  * The size up to which ranges become hosts: the largest power of two that does
  * not make the list half as long again.
  */
 static uint64_t
-choose_small(const struct view *view)
+choose_small(const struct view *view, const struct survey *survey)
 {
-	uint64_t addresses[SMALL_RANGE_MAX + 1] = { 0 }, sum, limit;
-	struct span span;
+	uint64_t sum, limit;
 	size_t i;
 
-	for (i = 0; i < view->n; i++) {
-		uint64_t size;
-
-		span_at(view, i, &span);
-		size = span_size(&span);
-		if (size <= SMALL_RANGE_MAX)
-			addresses[size] += size;
-	}
 	for (limit = SMALL_RANGE_MAX; limit > 1; limit /= 2) {
 		for (sum = 0, i = 2; i <= limit; i++)
-			sum += addresses[i];
+			sum += survey->addresses[i];
 		if (sum <= view->n / 2 + 1024)
 			break;
 	}
 	return limit;
 }
 
-/* The n for which a range has at least 2^n addresses and less than twice as many. */
 static unsigned int
-span_bits(const struct span *span)
+choose_wide(const struct survey *survey)
 {
-	uint64_t size = span_size(span);
-
-	return size == UINT64_MAX ? 64 : 63 - (unsigned int)__builtin_clzll(size);
-}
-
-static unsigned int
-choose_wide(const struct view *view)
-{
-	size_t ranges[65] = { 0 }, sum = 0;
-	struct span span;
 	unsigned int bits;
-	size_t i;
+	size_t sum = 0;
 
-	for (i = 0; i < view->n; i++) {
-		span_at(view, i, &span);
-		ranges[span_bits(&span)]++;
-	}
 	for (bits = 64; bits >= WIDE_BITS; bits--) {
-		sum += ranges[bits];
+		sum += survey->ranges[bits];
 		if (sum > WIDE_MAX)
 			break;
 	}
 	return bits + 1;
+}
+
+/* Is a prefilter of everything small enough beside the list itself? */
+static enum top_scope
+choose_top(const struct view *view, const struct survey *survey)
+{
+	return view->family == FAMILY_V6 ||
+	    (survey->tops <= TOP_MAX && survey->tops <= view->n / 2 + TOP_FEW) ? TOP_ALL :
+	    TOP_NETS;
 }
 
 static int
@@ -195,37 +237,6 @@ add_wide(struct view *view, const struct span *span)
 		error = difference_add(&view->split->sets[SET_WIDE(way, view->family)], first,
 		    last);
 	return error;
-}
-
-/* How far to shift an address, IPv6: its upper half, for the bits of the prefilter. */
-static unsigned int
-top_shift(unsigned int family, enum top_scope scope)
-{
-	return (family == FAMILY_V4 ? 32 : 64) - top_bits(family, scope);
-}
-
-/* Is a prefilter of everything small enough beside the list itself? */
-static enum top_scope
-choose_top(const struct view *view)
-{
-	const unsigned int shift = top_shift(FAMILY_V4, TOP_ALL);
-	uint64_t first, last, next = 0, sum = 0;
-	struct span span;
-	size_t i;
-
-	if (view->family == FAMILY_V6)
-		return TOP_ALL;
-	for (i = 0; i < view->n; i++) {
-		span_at(view, i, &span);
-		first = span.first.lo >> shift;
-		last = span.last.lo >> shift;
-		if (first < next)
-			first = next;
-		if (last >= first)
-			sum += last - first + 1;
-		next = last + 1;
-	}
-	return sum <= TOP_MAX && sum <= view->n / 2 + TOP_FEW ? TOP_ALL : TOP_NETS;
 }
 
 /* What the family's prefilter must know of listed addresses behind it. */
@@ -248,7 +259,7 @@ add_top(struct view *view, const struct span *span)
 		uint8_t key[KEY_MAX];
 
 		number_put(leading, view->family, key);
-		error = difference_add(top, key, NULL);
+		error = difference_add(top, key, key);
 		view->next_top = value + 1;
 	}
 	return error;
@@ -268,7 +279,7 @@ add_hosts(struct view *view, enum set_class class, const struct span *span)
 		return error;
 	for (host = span->first;; host = number_next(host)) {
 		number_put(host, view->family, key);
-		error = difference_add(hosts, key, NULL);
+		error = difference_add(hosts, key, key);
 		if (error != 0 || number_equal(host, span->last))
 			return error;
 	}
@@ -351,10 +362,12 @@ split_family(struct view *view)
 	struct span span;
 	size_t i, from = 0;
 	bool large = false;
+	uint64_t size;
 	int error;
 
 	for (i = 0; i < view->n; i++) {
 		span_at(view, i, &span);
+		size = span_size(&span);
 		if (i > from && !number_equal(behind, span.first)) {
 			error = add_run(view, from, i, large);
 			if (error != 0)
@@ -362,8 +375,8 @@ split_family(struct view *view)
 			from = i;
 			large = false;
 		}
-		large |= span_size(&span) > view->small;
-		if (span_bits(&span) >= view->wide) {
+		large |= size > view->small;
+		if (size_bits(size) >= view->wide) {
 			error = add_wide(view, &span);
 			if (error != 0)
 				return error;
@@ -376,15 +389,18 @@ split_family(struct view *view)
 int
 split_list(struct split *split, const struct list *list)
 {
-	struct view view = { .list = list, .split = split };
+	struct view view = { .list = list, .ranges4 = list_ranges4(list),
+		.ranges6 = list_ranges6(list), .attr = UINT32_MAX, .split = split };
+	struct survey survey;
 	unsigned int set;
 	int error = 0;
 
 	for (view.family = 0; view.family < FAMILY_END && error == 0; view.family++) {
 		view.n = view.family == FAMILY_V4 ? list_nranges4(list) : list_nranges6(list);
-		view.small = choose_small(&view);
-		view.wide = choose_wide(&view);
-		view.top = split->top[view.family] = choose_top(&view);
+		look_at(&view, &survey);
+		view.small = choose_small(&view, &survey);
+		view.wide = choose_wide(&survey);
+		view.top = split->top[view.family] = choose_top(&view, &survey);
 		view.next_top = 0;
 		view.top_full = false;
 		error = split_family(&view);
