@@ -17,6 +17,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 MANDIR ?= $(PREFIX)/share/man
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+# where agent/runtime/program.c looks
+LIBEXECDIR = $(patsubst %/,%,$(dir $(SBINDIR)))/libexec/threatlistd
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 INSTALL ?= install
@@ -37,13 +39,17 @@ SAN_asan += $(if $(findstring gcc,$(CC)),-Wno-stringop-overflow)
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -O1 -DFUZZING
 SAN_cov := --coverage -O0 -DLANDLOCK_OFF
 SAN_kill := -DFILTER_KILL
-LIBS := libpcap libnftnl libmnl libcjson libcurl libcrypto sqlite3 expat
+# What each program links.  Parent, enforcer and sensor do without the larger half (agent/online.c): it does not link.
+LIBS_threatlistd := libpcap libnftnl libmnl libcjson libcrypto
+LIBS_online := libcjson libcurl libcrypto sqlite3 expat
+LIBS := $(sort $(LIBS_threatlistd) $(LIBS_online))
 
 # Packagers own CFLAGS, CPPFLAGS and LDFLAGS.
 CFLAGS ?= -O2 -g
 override CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Iinclude -Iagent -I.
 override CFLAGS += -std=gnu11 $(WARN) $(SAN_$(VARIANT)) $(shell $(PKG_CONFIG) --cflags $(LIBS))
-LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lpthread -lm
+libs = $(shell $(PKG_CONFIG) --libs $(1)) -lpthread -lm
+LDLIBS := $(call libs,$(LIBS))
 
 ifneq ($(V),1)
 Q := @
@@ -53,7 +59,7 @@ Q :=
 say =
 endif
 
-MAINS := agent/main.c agent/ctl/threatlistctl.c
+MAINS := agent/main.c agent/online.c agent/ctl/threatlistctl.c
 SRCS := $(filter-out $(MAINS),$(sort $(wildcard agent/*.c agent/*/*.c netfilter/*.c)))
 OBJS := $(SRCS:%.c=$(B)/%.o)
 LIB := $(B)/threatlistd.a
@@ -62,7 +68,7 @@ FUZZERS := $(sort $(wildcard test/fuzz/fuzz_*.c))
 REPLAYS := $(patsubst %.c,$(B)/%-replay,$(FUZZERS))
 BENCHES := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/bench/bench_*.c)))
 TOOLS := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/system/tool_*.c)))
-PROGRAMS := $(B)/threatlistd $(B)/threatlistctl
+PROGRAMS := $(B)/threatlistd $(B)/threatlistd-online $(B)/threatlistctl
 
 all: $(PROGRAMS)
 
@@ -74,7 +80,10 @@ $(LIB): $(OBJS)
 	$(call say,AR,$@) rm -f $@; $(AR) rcsD $@ $(OBJS)
 
 $(B)/threatlistd: $(B)/agent/main.o $(LIB)
-	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call libs,$(LIBS_threatlistd))
+
+$(B)/threatlistd-online: $(B)/agent/online.o $(LIB)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call libs,$(LIBS_online))
 
 $(B)/threatlistctl: $(B)/agent/ctl/threatlistctl.o $(LIB)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -151,10 +160,11 @@ EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aw
 
 # A config that is there already stays.
 install: all
-	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) \
 		$(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples $(DESTDIR)$(SYSCONFDIR)/threatlistd/conf.d
 	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(SBINDIR)/threatlistd
+	$(INSTALL) -m 755 $(B)/threatlistd-online $(DESTDIR)$(LIBEXECDIR)/threatlistd-online
 	$(INSTALL) -m 755 $(B)/threatlistctl $(DESTDIR)$(PREFIX)/bin/threatlistctl
 	sed -e 's|/usr/sbin/|$(SBINDIR)/|' packaging/systemd/threatlistd.service >$(DESTDIR)$(UNITDIR)/threatlistd.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/threatlistd.service

@@ -5,21 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "aws/call.h"
+#include "aws/environment.h"
+#include "entry.h"
 #include "lock.h"
 #include "roles.h"
 #include "runtime/confine.h"
 #include "runtime/folder.h"
 #include "runtime/hostid.h"
 #include "runtime/notify.h"
+#include "runtime/program.h"
 #include "runtime/sandbox.h"
 #include "secrets.h"
 #include "sinkdirs.h"
@@ -29,7 +29,6 @@
 #define CONF_PATH	"/etc/threatlistd/threatlistd.conf"
 #define CAP_NET_ADMIN_NUMBER	12	/* capabilities(7) */
 #define CAP_NET_RAW_NUMBER	13
-#define MMAP_THRESHOLD		(128 * 1024)	/* bytes, mallopt(3) */
 
 struct options {
 	const char *conf_path, *role;
@@ -384,6 +383,17 @@ claim(const struct conf *conf)
 }
 
 static int
+find_online(void)
+{
+	char path[PROGRAM_PATH_MAX];
+	int rc = program_open_online(path);
+
+	if (rc != 0)
+		log_error("not started error=\"%s: %s\"", path, strerror(-rc));
+	return rc == 0 ? 0 : 1;
+}
+
+static int
 serve(const struct options *options, struct conf *conf)
 {
 	struct agent agent = {
@@ -393,6 +403,8 @@ serve(const struct options *options, struct conf *conf)
 
 	notify_init();
 	rc = check_rights(conf);
+	if (rc == 0)
+		rc = find_online();
 	if (rc == 0)
 		rc = claim(conf);
 	if (rc != 0) {
@@ -413,33 +425,6 @@ serve(const struct options *options, struct conf *conf)
 		close(agent.conf_fd);
 	conf_free(agent.conf);
 	return rc;
-}
-
-static int
-become_role(const char *name)
-{
-	static const struct {
-		const char *name;
-		int (*main)(void);
-	} roles[] = {
-		{ "feed", feed_main }, { "enforcer", enforcer_main },
-		{ "sensor", sensor_main }, { "reporter", reporter_main },
-	};
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-		if (strcmp(roles[i].name, name) != 0)
-			continue;
-		if (fstat(CHANNEL_FD, &st) != 0 || !S_ISSOCK(st.st_mode)) {
-			fprintf(stderr, "threatlistd: roles are started by the agent itself\n");
-			return 2;
-		}
-		log_init(roles[i].name, log_style());
-		return roles[i].main();
-	}
-	fprintf(stderr, "threatlistd: there is no role %s\n", name);
-	return 2;
 }
 
 static int
@@ -526,6 +511,9 @@ order_table(const struct options *options)
 int
 main(int argc, char **argv)
 {
+	static const struct entry roles[] = {
+		{ "enforcer", enforcer_main }, { "sensor", sensor_main },
+	};
 	struct options options = { .conf_path = CONF_PATH };
 	struct conf_error error;
 	struct conf *conf;
@@ -534,13 +522,9 @@ main(int argc, char **argv)
 	rc = read_options(&options, argc, argv);
 	if (rc >= 0)
 		return rc;
-	log_init("threatlistd", options.person ? LOG_STYLE_PERSON : LOG_STYLE_JOURNAL);
-	/* a list's worth of memory goes back when it is freed: glibc would raise this by itself */
-	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	mallopt(M_TRIM_THRESHOLD, MMAP_THRESHOLD);
-	mallopt(M_ARENA_MAX, 1);
+	entry_begin(options.person);
 	if (options.role != NULL)
-		return become_role(options.role);
+		return entry_become(roles, sizeof(roles) / sizeof(roles[0]), options.role);
 	if (options.table.word != NULL)
 		return order_table(&options);
 	if (conf_load(&conf, options.conf_path, &error) != 0) {

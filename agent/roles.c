@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A role as a process: fork and exec of ourselves (a fresh address space, no
- * inherited memory), one socket pair, restarts with back-off.
+ * A role as a process: fork and exec of ourselves or of threatlistd-online (a
+ * fresh address space, no inherited memory), one socket pair, restarts with back-off.
  */
 #include "agent.h"
 
@@ -18,6 +18,7 @@
 
 #include "permit.h"
 #include "roles.h"
+#include "runtime/program.h"
 #include "threatlistd/log.h"
 
 #define BACKOFF_FIRST_MS	200
@@ -253,14 +254,16 @@ static void __attribute__((noreturn))
 become(enum role_kind kind, int fd, pid_t parent)
 {
 	char *argv[] = { NULL, NULL, NULL, NULL, NULL };
-	static char program[] = "threatlistd", option[] = "--role", person[] = "-f";
+	static char program[] = "threatlistd", online[] = "threatlistd-online";
+	static char option[] = "--role", person[] = "-f";
+	bool is_online = kind == ROLE_FEED || kind == ROLE_REPORTER;
 	char name[16];
 	sigset_t none;
 	size_t i;
 	int n = 0;
 
 	snprintf(name, sizeof(name), "%s", names[kind]);
-	argv[n++] = program;
+	argv[n++] = is_online ? online : program;
 	argv[n++] = option;
 	argv[n++] = name;
 	if (log_style() == LOG_STYLE_PERSON)
@@ -276,7 +279,7 @@ become(enum role_kind kind, int fd, pid_t parent)
 		fcntl(fd, F_SETFD, 0);
 	else if (dup2(fd, CHANNEL_FD) < 0)
 		_exit(1);
-	execv("/proc/self/exe", argv);
+	execv(is_online ? program_online() : "/proc/self/exe", argv);
 	_exit(127);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The entry of each role.  The parent fork+execs itself as
- * "threatlistd --role NAME", the channel is CHANNEL_FD.  Returns the exit code.
+ * The entry of each role.  The parent fork+execs itself, or threatlistd-online
+ * for those that talk to the world, as "PROGRAM --role NAME"; the channel is
+ * CHANNEL_FD.  Returns the exit code.
  */
 #ifndef AGENT_ROLES_H
 #define AGENT_ROLES_H

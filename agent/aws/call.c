@@ -80,20 +80,6 @@ aws_free(struct aws *aws)
 	free(aws);
 }
 
-static void
-log_variable(const char *name, const char *value, void *arg)
-{
-	log_info("environment %s=%s", name, value);
-	if (strncmp(name, "AWS_ENDPOINT_URL", 16) == 0 && strncasecmp(value, "http://", 7) == 0)
-		log_warn("calls are not encrypted: %s begins with http://", name);
-}
-
-void
-aws_environment_log(void)
-{
-	aws_environment_list(log_variable, NULL);
-}
-
 void
 aws_seed(struct aws *aws, const struct msg_keys *keys)
 {

@@ -32,9 +32,6 @@ struct aws *aws_new(const struct aws_transport *own, const struct aws_wishes *wi
     const char *sysfs);
 void aws_free(struct aws *aws);
 
-/* One log line for each variable of the environment that has a say: once, when the agent starts. */
-void aws_environment_log(void);
-
 /* Of struct credentials: what another process was handed out, and who wants to know of new ones. */
 void aws_seed(struct aws *aws, const struct msg_keys *keys);
 /* taken is called in the thread whose call needed them, and must not call back. */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "aws/environment.h"
+
 struct partition {
 	const char *region;	/* how its regions begin */
 	const char *name, *suffix, *dual_suffix;
@@ -42,40 +44,6 @@ static const struct service services[AWS_SERVICES_END] = {
 	[AWS_STS] = { "sts", "AWS_ENDPOINT_URL_STS", true },
 };
 
-static const struct variable {
-	const char *name;
-	bool secret;
-} variables[] = {
-	{ "AWS_REGION", false },
-	{ "AWS_DEFAULT_REGION", false },
-	{ "AWS_ACCESS_KEY_ID", false },
-	{ "AWS_SECRET_ACCESS_KEY", true },
-	{ "AWS_SESSION_TOKEN", true },
-	{ "AWS_PROFILE", false },
-	{ "AWS_SHARED_CREDENTIALS_FILE", false },
-	{ "AWS_WEB_IDENTITY_TOKEN_FILE", false },
-	{ "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", true },
-	{ "AWS_CONTAINER_CREDENTIALS_FULL_URI", true },
-	{ "AWS_CONTAINER_AUTHORIZATION_TOKEN", true },
-	{ "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", false },
-	{ "AWS_EC2_METADATA_DISABLED", false },
-	{ "AWS_EC2_METADATA_SERVICE_ENDPOINT", false },
-	{ "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", false },
-	{ "AWS_METADATA_SERVICE_TIMEOUT", false },
-	{ "AWS_METADATA_SERVICE_NUM_ATTEMPTS", false },
-	{ "AWS_USE_FIPS_ENDPOINT", false },
-	{ "AWS_USE_DUALSTACK_ENDPOINT", false },
-	{ "AWS_CA_BUNDLE", false },
-	{ "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", false },
-	{ "AWS_ENDPOINT_URL", false },
-	{ "AWS_ENDPOINT_URL_GUARDDUTY", false },
-	{ "AWS_ENDPOINT_URL_S3", false },
-	{ "AWS_ENDPOINT_URL_SECURITYHUB", false },
-	{ "AWS_ENDPOINT_URL_EVENTBRIDGE", false },
-	{ "AWS_ENDPOINT_URL_SNS", false },
-	{ "AWS_ENDPOINT_URL_STS", false },
-};
-
 static int __attribute__((format(printf, 2, 3)))
 wrong(char *reason, const char *fmt, ...)
 {
@@ -87,18 +55,10 @@ wrong(char *reason, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static const char *
-given(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
 static bool
 is_true(const char *name)
 {
-	const char *value = given(name);
+	const char *value = aws_given(name);
 
 	return value != NULL && strcasecmp(value, "true") == 0;
 }
@@ -154,9 +114,9 @@ find_region(struct aws_site *site, const char *region, struct imds *imds, bool *
 	int error;
 
 	if (region == NULL)
-		region = given("AWS_REGION");
+		region = aws_given("AWS_REGION");
 	if (region == NULL)
-		region = given("AWS_DEFAULT_REGION");
+		region = aws_given("AWS_DEFAULT_REGION");
 	if (region != NULL && !aws_region_is_valid(region))
 		return wrong(reason, "`%.64s' is no region's name, as eu-central-1 is", region);
 	if (region != NULL) {
@@ -177,7 +137,7 @@ int
 aws_site_find(struct aws_site *site, const struct aws_wishes *wishes, struct imds *imds,
     char reason[static IMDS_REASON_MAX])
 {
-	const char *ca_file = wishes->ca_file != NULL ? wishes->ca_file : given("AWS_CA_BUNDLE");
+	const char *ca_file = wishes->ca_file != NULL ? wishes->ca_file : aws_given("AWS_CA_BUNDLE");
 	const struct partition *partition;
 	bool asked = false;
 	int error;
@@ -289,7 +249,7 @@ int
 aws_endpoint_find(struct aws_endpoint *endpoint, const struct aws_site *site,
     enum aws_service service, const char *region, char reason[static IMDS_REASON_MAX])
 {
-	const char *name = services[service].variable, *url = given(name);
+	const char *name = services[service].variable, *url = aws_given(name);
 
 	memset(endpoint, 0, sizeof(*endpoint));
 	reason[0] = '\0';
@@ -301,26 +261,9 @@ aws_endpoint_find(struct aws_endpoint *endpoint, const struct aws_site *site,
 	endpoint->signing_name = services[service].name;
 	if (url == NULL) {
 		name = "AWS_ENDPOINT_URL";
-		url = given(name);
+		url = aws_given(name);
 	}
 	if (url != NULL && !is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
 		return read_url(endpoint, name, url, reason);
 	return make_host(endpoint, site, service, reason);
-}
-
-void
-aws_environment_list(void (*said)(const char *name, const char *value, void *arg), void *arg)
-{
-	const char *value;
-	size_t i;
-
-	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		value = given(variables[i].name);
-		if (value == NULL)
-			continue;
-		/* a URL may hold a password, whatever read_url makes of it */
-		if (variables[i].secret || strchr(value, '@') != NULL)
-			value = "(set)";
-		said(variables[i].name, value, arg);
-	}
 }

@@ -75,10 +75,4 @@ bool aws_region_is_valid(const char *region);
 /* As in com.amazonaws.REGION.NAME of a VPC interface endpoint. */
 const char *aws_service_name(enum aws_service service);
 
-/*
- * Calls said for each variable of the environment that has a say here, with
- * its value, or with "(set)" where that is a secret.
- */
-void aws_environment_list(void (*said)(const char *name, const char *value, void *arg), void *arg);
-
 #endif

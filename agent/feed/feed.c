@@ -26,6 +26,7 @@
 #include "runtime/conf.h"
 #include "runtime/confine.h"
 #include "runtime/loop.h"
+#include "runtime/preload.h"
 #include "runtime/sandbox.h"
 #include "threatlistd/log.h"
 
@@ -454,6 +455,7 @@ take_conf(struct feed *feed, int fd)
 	if (feed->confined)
 		return;
 	feed->confined = true;
+	preload_online();
 	confine(FILTER_FEED, feed->conf, &confined.u.confined);
 	if (channel_send(feed->channel, &confined, -1) != 0)
 		log_error("message not sent type=%u", confined.type);

@@ -17,6 +17,7 @@
 #include "runtime/confine.h"
 #include "runtime/loop.h"
 #include "runtime/post.h"
+#include "runtime/preload.h"
 #include "runtime/sandbox.h"
 #include "roles.h"
 #include "report/answer.h"
@@ -83,6 +84,7 @@ take_conf(struct reporter *reporter, int fd)
 		end(reporter, 1);
 		return;
 	}
+	preload_online();
 	confine(FILTER_REPORTER, reporter->conf, &confined.u.confined);
 	send_message(reporter, &confined, -1);
 }

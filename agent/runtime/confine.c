@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "runtime/confine.h"
 
-#include <ctype.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <link.h>
@@ -12,13 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/http.h"
 #include "runtime/landlock.h"
+#include "runtime/program.h"
 #include "runtime/sandbox.h"
 #include "threatlistd/log.h"
-
-#define NSSWITCH	"/etc/nsswitch.conf"
-#define NSS_LINE_MAX	512
 
 /* Names, certificates, and where hosts say what they are. */
 static const char *const web_paths[] = {
@@ -226,7 +221,7 @@ find_loader(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 /*
- * It runs the agent's own program, as every role, by its loader, and no other.
+ * It runs the agent's own two programs, as every role, by their loader, and no other.
  * An upgrade replaces the loader under a running agent, which is to go on
  * starting roles: its directory.
  */
@@ -239,6 +234,8 @@ allow_parent(struct landlock *landlock, const struct conf *conf)
 	allow_dir(landlock, conf->agent.run_dir, LANDLOCK_SOCKETS);
 	/* AddressSanitizer's report of an error is made by llvm-symbolizer */
 	allow_dir(landlock, SANDBOX_SANITIZED ? "/" : "/proc/self/exe", LANDLOCK_EXECUTE);
+	if (program_online() != NULL)
+		allow_dir(landlock, program_online(), LANDLOCK_EXECUTE);
 	dl_iterate_phdr(find_loader, &loader);
 	if (loader == NULL)
 		return;
@@ -301,63 +298,13 @@ confine_files(enum filter_role role, const struct conf *conf)
 }
 #endif
 
-/* One service of the line "hosts: files resolve [!UNAVAIL=return] dns". */
+/* libcrypto's settings, and the providers that they name, are read when it hashes first; they stay. */
 static void
-load_service(const char *word)
-{
-	char name[64];
-	const char *at;
-
-	for (at = word; *at != '\0'; at++) {
-		if (!isalnum((unsigned char)*at) && *at != '_')
-			return;
-	}
-	/* in the C library itself */
-	if (strcmp(word, "files") == 0 || strcmp(word, "dns") == 0)
-		return;
-	if (snprintf(name, sizeof(name), "libnss_%s.so.2", word) < (int)sizeof(name))
-		(void)dlopen(name, RTLD_NOW);
-}
-
-/* The C library's name services are modules, loaded at the first look-up: code, which comes no more then. */
-static void
-load_name_services(void)
-{
-	char line[NSS_LINE_MAX], *word, *next;
-	FILE *file;
-
-	file = fopen(NSSWITCH, "re");
-	if (file == NULL)
-		return;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		next = line + strspn(line, " \t");
-		if (strncmp(next, "hosts:", 6) != 0)
-			continue;
-		next[strcspn(next, "#\r\n")] = '\0';
-		next += 6;
-		while ((word = strsep(&next, " \t")) != NULL)
-			load_service(word);
-	}
-	fclose(file);
-}
-
-/* What hashes, threads and TLS load at first use; it stays loaded. */
-static void
-load_libraries(enum filter_role role)
+load_hashing(void)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 
-	/* it may go on loading what it needs, as the roles do that it starts */
-	if (role == FILTER_PARENT)
-		return;
-	/* libcrypto's settings, and the providers that they name */
 	EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL);
-	if (role != FILTER_FEED && role != FILTER_REPORTER)
-		return;
-	load_name_services();
-	/* glibc unwinds a thread that ends early with it */
-	(void)dlopen("libgcc_s.so.1", RTLD_NOW);
-	http_free(http_new());
 }
 
 void
@@ -367,7 +314,10 @@ confine(enum filter_role role, const struct conf *conf, struct msg_confined *don
 
 	sandbox_keep_pss();
 	tzset();	/* reads /etc/localtime */
-	load_libraries(role);
+	/* the parent may go on loading what it needs, as the roles do that it starts */
+	if (role != FILTER_PARENT)
+		load_hashing();
+	sandbox_trim();
 	memset(done, 0, sizeof(*done));
 	done->landlock = (uint32_t)confine_files(role, conf);
 	error = filter_enter(role);

@@ -13,8 +13,9 @@
 #include "runtime/filter.h"
 
 /*
- * What the C library, libcurl and OpenSSL load at first use is loaded here.  A
- * kernel that cannot confine is said in the log, and the role goes on: blocking
+ * What roles load at first use is loaded here, but for what only those need that
+ * talk to the world (preload.h); then what all that loading touched is given back.
+ * A kernel that cannot confine is said in the log, and the role goes on: blocking
  * less confined is better than not blocking.  done: what is in force now.
  */
 void confine(enum filter_role role, const struct conf *conf, struct msg_confined *done);

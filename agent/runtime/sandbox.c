@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -118,6 +120,30 @@ sandbox_pss(void)
 	if (line == NULL || sscanf(line + 1, "Pss: %llu kB", &kib) != 1)
 		return 0;
 	return kib * 1024;
+}
+
+/* Of one library or the program: what no one writes to comes back from the file when it is touched. */
+static int
+unmap_pages(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t i;
+
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + part->p_vaddr, start = at - at % page;
+
+		/* relocations are in parts that were writable once: those stay */
+		if (part->p_type == PT_LOAD && (part->p_flags & PF_W) == 0)
+			(void)madvise((void *)start, at + part->p_memsz - start, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+void
+sandbox_trim(void)
+{
+	dl_iterate_phdr(unmap_pages, NULL);
 }
 
 bool

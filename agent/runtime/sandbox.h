@@ -45,6 +45,12 @@ void sandbox_keep_pss(void);
 /* Proportional set size of this process in bytes (proc_pid_smaps_rollup(5)); 0: unknown. */
 uint64_t sandbox_pss(void);
 
+/*
+ * Gives back what only starting needed of program and libraries: pages as they are
+ * in the file leave this process's memory, and come again when they are touched.
+ */
+void sandbox_trim(void);
+
 /* Bounds the address space, in bytes.  0 or -errno. */
 int sandbox_limit_memory(uint64_t bytes);
 

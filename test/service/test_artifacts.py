@@ -10,7 +10,7 @@ import pytest
 
 from host import ROOT, build, run
 
-PROGRAMS = "/usr/sbin/threatlistd", "/usr/bin/threatlistctl"
+PROGRAMS = "/usr/sbin/threatlistd", "/usr/libexec/threatlistd/threatlistd-online", "/usr/bin/threatlistctl"
 MANUALS = ("man1/threatlistctl.1.gz", "man5/threatlistd-finding.5.gz", "man5/threatlistd.conf.5.gz",
            "man8/threatlistd.8.gz")
 UNIT = r"(/usr)?/lib/systemd/system/threatlistd\.service"

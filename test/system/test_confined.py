@@ -220,18 +220,48 @@ def test_what_is_replaced_or_made_later_is_still_within(lab, agent):
 
 
 def test_a_role_starts_after_the_program_was_replaced(lab, agent):
-    """An upgrade: what is executed is no longer there by its name."""
-    program = agent.dir / "threatlistd"
-    shutil.copy(labs.BUILD / "threatlistd", program)
+    """An upgrade: what is executed is no longer there by its name, and never of another version."""
+    program = agent.dir / "sbin/threatlistd"
+    online = agent.dir / "libexec/threatlistd/threatlistd-online"
+    for path in program, online:
+        path.parent.mkdir(parents=True)
+        shutil.copy(labs.BUILD / path.name, path)
     with open(agent.log_path, "a", encoding="utf-8") as log:
         agent.process = lab.start(lab.agent, program, "-c", agent.config, log=log)
     assert labs.until(agent.ready), agent.log()
-    fresh = agent.dir / "threatlistd.new"
-    shutil.copy(labs.BUILD / "threatlistd", fresh)
-    fresh.rename(program)
-    before = agent.roles()["sensor"]
-    os.kill(before, signal.SIGKILL)
-    assert labs.until(lambda: agent.roles().get("sensor", before) != before and agent.ready()), agent.log()
+    for path in program, online:
+        fresh = path.with_suffix(".new")
+        fresh.write_text("#!/bin/false\n", encoding="utf-8")
+        fresh.chmod(0o755)
+        fresh.rename(path)
+    for role in "sensor", "reporter":
+        before = agent.roles()[role]
+        os.kill(before, signal.SIGKILL)
+        assert labs.until(lambda: agent.roles().get(role, before) != before and agent.ready()), agent.log()
+    agent.list.write_text(f"{labs.LISTED}\n203.0.113.9\n", encoding="utf-8")
+    agent.ctl("refresh")
+    assert labs.until(lambda: agent.check("203.0.113.9")[-1] == "yes"), agent.log()
+
+
+def test_without_its_second_program_it_does_not_start(lab, agent):
+    program = agent.dir / "sbin/threatlistd"
+    program.parent.mkdir()
+    shutil.copy(labs.BUILD / "threatlistd", program)
+    done = lab.inside(lab.agent, program, "-c", agent.config, check=False)
+    where = agent.dir / "sbin/../libexec/threatlistd/threatlistd-online"
+    assert done.returncode == 1 and f'not started error="{where}: No such file or directory"' in done.stderr, done
+
+
+def test_who_has_which_library(agent):
+    """What talks to the world has the libraries for it, what holds capabilities or starts others has none of them."""
+    agent.start()
+    online = {"curl", "ssl", "sqlite3", "expat"}
+    offline = {"pcap", "nftnl", "mnl"}
+    roles = {role["role"]: role["pid"] for role in agent.status()["roles"] if role["pid"]}
+    assert set(roles) >= {"parent", "enforcer", "sensor", "reporter"}
+    for role, pid in roles.items():
+        loaded = set(re.findall(r"/lib(\w+)[-.\d]*\.so", pathlib.Path(f"/proc/{pid}/maps").read_text()))
+        assert loaded & (online | offline) == (online if role in ("reporter", "feed") else offline), (role, loaded)
 
 
 @needs_seccomp

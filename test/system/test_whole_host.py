@@ -7,6 +7,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,8 +287,10 @@ def test_reject_refuses_within_a_tenth_of_a_second(lab, agent, containers, whose
 
 def test_without_nfnetlink_log_it_enforces_and_says_so(lab, agent):
     """The kernel refuses every log statement, as one without that module does."""
+    for program in "test/system/tool_nolog", "threatlistd-online":
+        shutil.copy(BUILD / program, agent.dir)
     with open(agent.log_path, "a", encoding="utf-8") as log:
-        agent.process = lab.start(lab.agent, BUILD / "test/system/tool_nolog", "-c", agent.config, log=log)
+        agent.process = lab.start(lab.agent, agent.dir / "tool_nolog", "-c", agent.config, log=log)
     assert until(agent.ready), agent.log()
     assert " log " not in lab.nft("-t", "list", "table", *TABLE).stdout
     assert not lab.ping(lab.agent, LISTED, 0.5) and not lab.ping(lab.listed, AGENT6, 0.5)

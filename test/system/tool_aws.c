@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 #include "aws/call.h"
+#include "aws/environment.h"
 #include "threatlistd/log.h"
 
 struct caller {

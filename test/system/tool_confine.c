@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "runtime/confine.h"
+#include "runtime/preload.h"
 #include "runtime/sandbox.h"
 #include "threatlistd/log.h"
 
@@ -233,6 +234,8 @@ become(size_t role, const struct conf *conf)
 	struct msg_confined done;
 	int error = sandbox_begin();
 
+	if (role == FILTER_FEED || role == FILTER_REPORTER)
+		preload_online();
 	if (error == 0)
 		confine((enum filter_role)role, conf, &done);
 	return error;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "aws/call.h"
+#include "aws/environment.h"
 #include "threatlistd/log.h"
 #include "fake_aws.h"
 
