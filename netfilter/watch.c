@@ -34,6 +34,7 @@ struct watch {
 	unsigned int paused;
 	uint32_t generation, commits;	/* when the pause began */
 	bool unsure;			/* events may have been missed */
+	bool allow;			/* an event was of allow4 or allow6: they are read once for all */
 	struct enforce_change_info info;	/* gathered, not told yet */
 	uint32_t portid;		/* who is behind info, 0: nobody yet */
 	uint8_t bytes[EVENT_BYTES];
@@ -367,7 +368,7 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 			enforce->fixtures = false;
 			note_damage(enforce->watch, "set", name);
 		} else if (set <= FIXTURE_ALLOW6) {
-			engine_read_allow(enforce);
+			enforce->watch->allow = true;
 		}
 	}
 }
@@ -504,6 +505,9 @@ watch_read(struct enforce *enforce, struct enforce_change_info *info)
 
 	if (!read_socket(enforce, watch->nft, take_nft))
 		look(enforce);
+	if (watch->allow)
+		engine_read_allow(enforce);
+	watch->allow = false;
 	if (!read_socket(enforce, watch->route, take_route))
 		note(watch, ENFORCE_CHANGE_ADDRESSES | ENFORCE_CHANGE_BLIND);
 	if (read(watch->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

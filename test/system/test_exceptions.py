@@ -73,3 +73,21 @@ def test_a_damaged_file_costs_its_bad_lines(lab, agent):
     assert "exceptions not understood" in agent.log()
     assert until(lambda: lab.ping(lab.agent, LISTED6))
     assert until(lambda: lab.ping(lab.agent, LISTED))
+
+
+def test_many_at_once_are_read_once(lab, agent):
+    """Thousands of events of one edit: the set is not read for each, nobody waits, and all of them are kept."""
+    many = 30000
+    agent.start()
+    words = lab.work / "many"
+    addresses = [f"50.{i >> 8}.{i & 255}.{4 * (i % 60)}" for i in range(many)]
+    words.write_text(f"add element inet threatlistd allow4 {{ {', '.join(addresses)} }}\n")
+    lab.nft("-f", words)
+    kept = agent.dir / "state" / "allow"
+    assert until(lambda: kept.exists() and len(kept.read_text().splitlines()) == many + 1, 10), agent.log()
+    assert not agent.status()["warnings"], agent.status()["warnings"]
+    before = elements(lab)["allow4"]
+    assert len(before) == many
+    lab.nft("flush", "ruleset")
+    assert until(lambda: lab.has_table() and agent.status()["table"]["restores"] == 1, 10), agent.log()
+    assert elements(lab)["allow4"] == before
