@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -171,15 +172,25 @@ class Agent:
                                f"host_id = i-0123456789abcdef0\nscope = any\n{agent}\n"
                                f"[enforce]\n{enforce}\n[capture]\n{capture}\n{sources}\n{sinks}\n{more}")
 
-    def start(self, wait=True, env=None):
-        """env: variables of its own; none of the machine's that lead an AWS client anywhere are passed on."""
+    def start(self, wait=True, env=None, program="threatlistd"):
+        """env: variables of its own; none of the machine's that lead an AWS client anywhere are passed on.
+        program: a tool that is the agent but for what it says of itself."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.lower().endswith("_proxy")}
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.lab.start(self.lab.agent, BUILD / "threatlistd", "-c", self.config, log=log,
+            self.process = self.lab.start(self.lab.agent, self._program(program), "-c", self.config, log=log,
                                           env={**clean, **(env or {})})
         if wait:
             assert until(self.ready), self.log()
         return self
+
+    def _program(self, name):
+        """The roles that talk to the world are a program beside it."""
+        if name == "threatlistd":
+            return BUILD / name
+        for one in (BUILD / name, BUILD / "threatlistd-online"):
+            if not (self.dir / one.name).exists():
+                shutil.copy(one, self.dir)
+        return self.dir / pathlib.Path(name).name
 
     def start_as(self, uid):
         """As that user, with what the packaged service has: two capabilities."""
@@ -276,3 +287,31 @@ class Agent:
                     remote in connection["remoteIpDetails"].values():
                 return finding
         return None
+
+
+class Clock:
+    """An agent of tool_ahead, all but feed and reporter; it looks at its clock when it is asked something."""
+
+    def __init__(self, agent):
+        self.agent, self.path = agent, agent.dir / "ahead"
+        self.wall = self.boot = 0
+        self._write()
+
+    def _write(self):
+        # in place: the agent has it mapped
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.write(struct.pack("=qq", self.wall, self.boot))
+
+    def start(self):
+        self.agent.start(wait=False, env={"AHEAD": str(self.path)}, program="test/system/tool_ahead")
+        assert until(lambda: self.agent.status() is not None), self.agent.log()
+
+    def passes(self, seconds):
+        self.wall += seconds
+        self.boot += seconds
+        self._write()
+
+    def is_set(self, seconds):
+        """As NTP does: the clock on the wall alone."""
+        self.wall += seconds
+        self._write()

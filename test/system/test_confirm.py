@@ -6,7 +6,9 @@ import os
 import signal
 import time
 
-from lab import AGENT_AT_LISTED, BUILD, LISTED, LISTED6, SANITIZED, until
+import pytest
+
+from lab import AGENT_AT_LISTED, BUILD, LISTED, LISTED6, SANITIZED, Clock, until
 
 
 def watching(agent):
@@ -104,6 +106,24 @@ def test_deadline_holds_over_restart_reload_and_flush(lab, agent):
     assert open_again(lab, span + 3)
     assert time.monotonic() - begun < span + 3
     assert until(lambda: agent.status()["mode"] == "watch", 3)
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_that_is_set_moves_no_deadline(lab, agent, days):
+    """It is kept over a restart in a file, and that has no other clock than the one on the wall for a new boot."""
+    agent.configure(enforce="mode = watch")
+    clock = Clock(agent)
+    clock.start()
+    assert until(agent.ready)
+    begun, span = time.monotonic(), 15 if SANITIZED else 6
+    agent.ctl("enforce", "drop", "--confirm", str(span))
+    assert cut(lab)
+    clock.is_set(days * 86400)
+    agent.kill_all()
+    clock.start()
+    assert until(agent.ready) and (cut(lab) or time.monotonic() - begun > span)
+    assert open_again(lab, span + 3) and time.monotonic() - begun >= span - 0.2
+    assert until(lambda: agent.status()["mode"] == "watch", 3) and agent.status()["intent"] == "watch"
 
 
 def test_an_enforcer_that_hangs_does_not_hold_it(lab, agent):

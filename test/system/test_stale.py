@@ -1,46 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A source that fails for a day: said once, by the real agent, whose clocks run ahead as the test says."""
 
-import os
 import signal
-import struct
 
 import pytest
 
-from lab import BUILD, LISTED, until
+from lab import LISTED, Clock, until
 
 HOUR = 3600
-
-
-class Clock:
-    """An agent of tool_ahead; it looks at its clock when it is asked something."""
-
-    def __init__(self, agent):
-        self.agent, self.path = agent, agent.dir / "ahead"
-        self.wall = self.boot = 0
-        self._write()
-
-    def _write(self):
-        # in place: the agent has it mapped
-        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
-            file.write(struct.pack("=qq", self.wall, self.boot))
-
-    def start(self):
-        agent = self.agent
-        with open(agent.log_path, "a", encoding="utf-8") as log:
-            agent.process = agent.lab.start(agent.lab.agent, BUILD / "test/system/tool_ahead", "-c", agent.config, log=log,
-                                            env={**os.environ, "AHEAD": str(self.path)})
-        assert until(lambda: agent.status() is not None), agent.log()
-
-    def passes(self, seconds):
-        self.wall += seconds
-        self.boot += seconds
-        self._write()
-
-    def is_set(self, seconds):
-        """As NTP does: the clock on the wall alone."""
-        self.wall += seconds
-        self._write()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import time
 
 import pytest
 
-from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, SANITIZED,
+from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, INNOCENT, INNOCENT6, LISTED, LISTED6, SANITIZED,
                  run, until)
 
 TABLE = ("inet", "threatlistd")
@@ -287,11 +286,7 @@ def test_reject_refuses_within_a_tenth_of_a_second(lab, agent, containers, whose
 
 def test_without_nfnetlink_log_it_enforces_and_says_so(lab, agent):
     """The kernel refuses every log statement, as one without that module does."""
-    for program in "test/system/tool_nolog", "threatlistd-online":
-        shutil.copy(BUILD / program, agent.dir)
-    with open(agent.log_path, "a", encoding="utf-8") as log:
-        agent.process = lab.start(lab.agent, agent.dir / "tool_nolog", "-c", agent.config, log=log)
-    assert until(agent.ready), agent.log()
+    agent.start(program="test/system/tool_nolog")
     assert " log " not in lab.nft("-t", "list", "table", *TABLE).stdout
     assert not lab.ping(lab.agent, LISTED, 0.5) and not lab.ping(lab.listed, AGENT6, 0.5)
     # from the counters alone

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The whole agent with its clocks ahead by what the file that AHEAD names holds,
- * which a test changes while the agent runs.  The roles are this program, too, and
- * see the same time.
+ * which a test changes while the agent runs.  The roles that are this program see
+ * the same time; feed and reporter do not.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
