@@ -155,10 +155,13 @@ decode_frame(int link, const uint8_t *data, size_t size, struct decoded *out)
 	/* packets[] is set one by one as they are found */
 	out->npackets = 0;
 	out->skip = SKIP_NONE;
-	memset(&out->frame, 0, sizeof(out->frame));
+	/* each by itself: the room for a prefix is most of it, and all others have none */
 	out->frame.hook = HOOK_UNKNOWN;
 	out->frame.type = FRAME_UNKNOWN;
+	out->frame.ifindex_in = out->frame.ifindex_out = 0;
 	out->frame.uid = out->frame.gid = SIGHTING_UNKNOWN_ID;
+	out->frame.time_us = 0;
+	out->frame.prefix[0] = '\0';
 	switch (link) {
 	case LINK_ETHERNET:
 		decode_ethernet(out, span, KIND_OUTER);

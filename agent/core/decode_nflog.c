@@ -61,6 +61,7 @@ take_prefix(struct frame *frame, struct span value)
 
 	for (i = 0; i < value.left && i + 1 < sizeof(frame->prefix) && value.at[i] != '\0'; i++)
 		frame->prefix[i] = (char)value.at[i];
+	frame->prefix[i] = '\0';
 }
 
 static void

@@ -14,6 +14,9 @@ struct match;
 struct match *match_new(const struct list *list);	/* NULL: no memory */
 void match_free(struct match *match);
 
+/* Asks the processor for what the answer will need, so that it is there by then. */
+void match_prefetch(const struct match *match, const struct addr *addr);
+
 bool match_has4(const struct match *match, uint32_t host_order);
 bool match_has6(const struct match *match, const uint8_t addr[static 16]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/sight.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,16 @@
 #include "core/flow.h"
 #include "core/match.h"
 #include "core/repeat.h"
+
+#define WAITING_MAX	16	/* frames: decoding as many takes longer than memory does */
+#define WAITING_BYTES	512	/* as much as an interface's capture shows; what is longer does not wait */
+
+/* A frame that is decoded, and a copy of what it is decoded of: the ring's is the kernel's again soon. */
+struct waiting {
+	struct decoded decoded;
+	int64_t time_us;
+	uint8_t bytes[WAITING_BYTES];
+};
 
 struct sight {
 	const struct list *list;	/* borrowed; NULL: none */
@@ -19,6 +30,8 @@ struct sight {
 	size_t nlocal;
 	struct sight_stat stat;
 	struct decoded decoded;
+	struct waiting waiting[WAITING_MAX];
+	unsigned int nwaiting;
 };
 
 /* One packet on its way, with what both sides are. */
@@ -28,7 +41,7 @@ struct look {
 	const struct packet *quote;	/* what it quotes, NULL: nothing */
 	int64_t time_us;
 	bool listed[2];			/* SIDE_… */
-	struct list_hit hit[2];
+	struct list_hit hit[2];		/* of those that are listed */
 };
 
 enum side { SIDE_SRC, SIDE_DST };
@@ -66,6 +79,7 @@ sight_set_list(struct sight *sight, const struct list *list, uint64_t generation
 {
 	struct match *match = NULL;
 
+	assert(sight->nwaiting == 0);
 	if (list != NULL && index) {
 		match = match_new(list);
 		if (match == NULL)
@@ -186,15 +200,15 @@ tell_sides(struct sight *sight, const struct look *look, const struct flow_repor
 }
 
 static bool
-is_repeat(struct sight *sight, int64_t time_us)
+is_repeat(struct sight *sight, const struct decoded *decoded, int64_t time_us)
 {
-	const struct frame *frame = &sight->decoded.frame;
+	const struct frame *frame = &decoded->frame;
 	uint32_t ifindex = frame->ifindex_in != 0 ? frame->ifindex_in : frame->ifindex_out;
 
 	/* netfilter's hooks see a packet once each */
 	if (sight->repeat == NULL || ifindex == 0 || frame->hook != HOOK_UNKNOWN)
 		return false;
-	if (!repeat_seen(sight->repeat, &sight->decoded.packets[0], ifindex, time_us))
+	if (!repeat_seen(sight->repeat, &decoded->packets[0], ifindex, time_us))
 		return false;
 	sight->stat.repeated++;
 	return true;
@@ -210,49 +224,92 @@ find_listed(const struct sight *sight, const struct addr *addr, struct list_hit 
 static bool
 find_sides(const struct sight *sight, struct look *look)
 {
-	look->listed[SIDE_SRC] = find_listed(sight, &look->packet->src, &look->hit[SIDE_SRC]);
-	look->listed[SIDE_DST] = find_listed(sight, &look->packet->dst, &look->hit[SIDE_DST]);
-	return look->listed[SIDE_SRC] || look->listed[SIDE_DST];
+	bool src = find_listed(sight, &look->packet->src, &look->hit[SIDE_SRC]);
+	bool dst = find_listed(sight, &look->packet->dst, &look->hit[SIDE_DST]);
+
+	look->listed[SIDE_SRC] = src;
+	look->listed[SIDE_DST] = dst;
+	return src || dst;
 }
 
 static void
-look_at_packets(struct sight *sight, int64_t time_us, sight_fn *each, void *arg)
+look_at_packets(struct sight *sight, const struct decoded *decoded, int64_t time_us,
+    sight_fn *each, void *arg)
 {
-	const struct decoded *decoded = &sight->decoded;
 	struct flow_report flow;
 	bool first = true;
 	unsigned int i;
 
 	for (i = 0; i < decoded->npackets; i++) {
-		struct look look = { .frame = &decoded->frame, .packet = &decoded->packets[i] };
+		struct look look;	/* nearly all end here: nothing is set for them in vain */
 
+		look.packet = &decoded->packets[i];
 		if (!find_sides(sight, &look))
 			continue;
-		if (first && is_repeat(sight, time_us))
+		if (first && is_repeat(sight, decoded, time_us))
 			return;
 		first = false;
+		look.frame = &decoded->frame;
 		look.time_us = time_us;
-		if (i + 1 < decoded->npackets && decoded->packets[i + 1].kind == KIND_EMBEDDED)
-			look.quote = &decoded->packets[i + 1];
+		look.quote = i + 1 < decoded->npackets &&
+		    decoded->packets[i + 1].kind == KIND_EMBEDDED ? &decoded->packets[i + 1] : NULL;
 		flow_see(sight->flows, look.packet, look.quote, time_us, &flow);
 		tell_sides(sight, &look, &flow, each, arg);
 	}
+}
+
+/* The time of the frame, as it says itself or as it was captured. */
+static int64_t
+decode(struct sight *sight, int link, const uint8_t *data, size_t size, int64_t time_us,
+    struct decoded *decoded)
+{
+	decode_frame(link, data, size, decoded);
+	sight->stat.frames++;
+	sight->stat.skipped[decoded->skip]++;
+	if (decoded->npackets == 0 && decoded->skip != SKIP_NOT_IP)
+		sight->stat.undecodable++;
+	return decoded->frame.time_us != 0 ? decoded->frame.time_us : time_us;
 }
 
 void
 sight_frame(struct sight *sight, int link, const uint8_t *data, size_t size, int64_t time_us,
     sight_fn *each, void *arg)
 {
-	struct decoded *decoded = &sight->decoded;
+	time_us = decode(sight, link, data, size, time_us, &sight->decoded);
+	if (sight->list != NULL)
+		look_at_packets(sight, &sight->decoded, time_us, each, arg);
+}
 
-	decode_frame(link, data, size, decoded);
-	sight->stat.frames++;
-	sight->stat.skipped[decoded->skip]++;
-	if (decoded->npackets == 0 && decoded->skip != SKIP_NOT_IP)
-		sight->stat.undecodable++;
-	if (sight->list == NULL)
+void
+sight_queue(struct sight *sight, int link, const uint8_t *data, size_t size, int64_t time_us,
+    sight_fn *each, void *arg)
+{
+	struct waiting *waiting;
+	unsigned int i;
+
+	if (sight->match == NULL || size > WAITING_BYTES) {
+		sight_flush(sight, each, arg);
+		sight_frame(sight, link, data, size, time_us, each, arg);
 		return;
-	if (decoded->frame.time_us != 0)
-		time_us = decoded->frame.time_us;
-	look_at_packets(sight, time_us, each, arg);
+	}
+	waiting = &sight->waiting[sight->nwaiting++];
+	memcpy(waiting->bytes, data, size);
+	waiting->time_us = decode(sight, link, waiting->bytes, size, time_us, &waiting->decoded);
+	for (i = 0; i < waiting->decoded.npackets; i++) {
+		match_prefetch(sight->match, &waiting->decoded.packets[i].src);
+		match_prefetch(sight->match, &waiting->decoded.packets[i].dst);
+	}
+	if (sight->nwaiting == WAITING_MAX)
+		sight_flush(sight, each, arg);
+}
+
+void
+sight_flush(struct sight *sight, sight_fn *each, void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < sight->nwaiting; i++)
+		look_at_packets(sight, &sight->waiting[i].decoded, sight->waiting[i].time_us,
+		    each, arg);
+	sight->nwaiting = 0;
 }

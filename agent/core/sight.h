@@ -75,6 +75,16 @@ typedef void sight_fn(const struct sight_hit *hit, void *arg);
 void sight_frame(struct sight *sight, int link, const uint8_t *data, size_t size, int64_t time_us,
     sight_fn *each, void *arg);
 
+/*
+ * The same, but the frame may wait for others, as a copy: a look into an index of
+ * 2 MiB is a wait for memory, and several take no longer than one.  What waits is
+ * looked at in the order it came, by then or by sight_flush at the latest, which
+ * is to be called before the list is changed.
+ */
+void sight_queue(struct sight *sight, int link, const uint8_t *data, size_t size, int64_t time_us,
+    sight_fn *each, void *arg);
+void sight_flush(struct sight *sight, sight_fn *each, void *arg);
+
 void sight_stat(const struct sight *sight, struct sight_stat *stat);
 
 #endif

@@ -97,7 +97,7 @@ on_frame(int link, const uint8_t *data, size_t size, int64_t time_us, void *arg)
 {
 	struct sensor *sensor = arg;
 
-	sight_frame(sensor->sight, link, data, size, time_us, on_hit, sensor);
+	sight_queue(sensor->sight, link, data, size, time_us, on_hit, sensor);
 }
 
 /* Without capabilities it cannot be opened again here. */
@@ -165,8 +165,11 @@ on_readable(struct sensor *sensor, enum eye eye)
 {
 	struct capture *capture = sensor->captures[eye];
 	struct capture_error err = { "" };
+	int error;
 
-	if (capture_read(capture, on_frame, sensor, &err) != 0)
+	error = capture_read(capture, on_frame, sensor, &err);
+	sight_flush(sensor->sight, on_hit, sensor);
+	if (error != 0)
 		end_capture(sensor, capture, err.text);
 }
 

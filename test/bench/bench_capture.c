@@ -94,28 +94,33 @@ make_list(void)
 	return list;
 }
 
-/* UDP from addresses all over the space to one of ours. */
+/* UDP from addresses all over the space that are not listed to one of ours. */
 static void
-make_frames(uint8_t frames[FRAMES][FRAME_BYTES], unsigned int seed)
+make_frames(uint8_t frames[FRAMES][FRAME_BYTES], const struct list *list)
 {
 	static const uint8_t head[] = {
 		0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1, 0x08, 0,
 		0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1,
 		0xc0, 0, 0, 53, 0, 26,
 	};
+	struct addr source = { .family = ADDR_V4 };
+	struct list_hit hit;
 	unsigned int i, j;
 
-	srandom(seed);
+	srandom(1);
 	memset(frames, 0, FRAMES * sizeof(frames[0]));
 	for (i = 0; i < FRAMES; i++) {
 		memcpy(frames[i], head, sizeof(head));
-		for (j = 0; j < 4; j++)
-			frames[i][26 + j] = (uint8_t)(random() >> 8);
+		do {
+			for (j = 0; j < 4; j++)
+				source.bytes[j] = (uint8_t)(random() >> 8);
+		} while (list_find(list, &source, &hit));
+		memcpy(frames[i] + 26, source.bytes, 4);
 	}
 }
 
 static void __attribute__((noreturn))
-send_for_ever(const char *interface)
+send_for_ever(const char *interface, const struct list *list)
 {
 	static uint8_t frames[FRAMES][FRAME_BYTES];
 	struct sockaddr_ll to = { .sll_family = AF_PACKET };
@@ -126,7 +131,7 @@ send_for_ever(const char *interface)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	to.sll_ifindex = (int)if_nametoindex(interface);
-	make_frames(frames, 1);
+	make_frames(frames, list);
 	for (;;) {
 		memset(messages, 0, sizeof(messages));
 		for (i = 0; i < BURST; i++, at = (at + 1) % FRAMES) {
@@ -156,7 +161,7 @@ on_frame(int link, const uint8_t *data, size_t size, int64_t time_us, void *arg)
 
 	run->frames++;
 	if (run->sight != NULL)
-		sight_frame(run->sight, link, data, size, time_us, on_hit, run);
+		sight_queue(run->sight, link, data, size, time_us, on_hit, run);
 }
 
 /* CPU nanoseconds of this process for each packet. */
@@ -178,6 +183,8 @@ measure(struct run *run, const char *interface, double *lost_share)
 	while (wall() < end) {
 		if (poll(&ready, 1, 100) > 0 && capture_read(capture, on_frame, run, &err) != 0)
 			die(err.text);
+		if (run->sight != NULL)
+			sight_flush(run->sight, on_hit, run);
 	}
 	start = cpu() - start;
 	capture_stat(capture, &received, &lost);
@@ -229,7 +236,7 @@ main(void)
 		die("network namespace");
 	sender = fork();
 	if (sender == 0)
-		send_for_ever("bench0");
+		send_for_ever("bench0", list);
 	floor = best_of(&empty, &floor_lost);
 	cost = best_of(&whole, &lost);
 	kill(sender, SIGKILL);

@@ -25,7 +25,7 @@
 
 static struct list *list;
 static void *list_bytes_owned;
-static struct sight_hit hits[16];
+static struct sight_hit hits[64];
 static unsigned int nhits;
 
 static int
@@ -91,6 +91,56 @@ see_at(struct sight *sight, int link, const uint8_t *bytes, size_t size, int64_t
 {
 	nhits = 0;
 	sight_frame(sight, link, bytes, size, time_us, take_hit, NULL);
+}
+
+/* A frame that is overwritten as soon as it was taken, as a ring of packets is. */
+static void
+queue_udp(struct sight *sight, unsigned int from, size_t size, int64_t time_us)
+{
+	static const uint8_t head[] = { IPV4_UDP(THEM, US) };
+	uint8_t bytes[600] = { 0 };
+
+	memcpy(bytes, head, sizeof(head));
+	bytes[sizeof(head) - 8] = (uint8_t)from;	/* its source port's upper half */
+	sight_queue(sight, LINK_RAW, bytes, size, time_us, take_hit, NULL);
+	memset(bytes, 0xff, sizeof(bytes));
+}
+
+static void
+what_waits_is_told_in_order_and_whole(void **state)
+{
+	struct sight *sight = open_sight(false);
+	struct sight_stat stat;
+	unsigned int i;
+
+	nhits = 0;
+	for (i = 0; i < 10; i++)
+		queue_udp(sight, i + 1, 28, (5 + i) * SECOND);
+	assert_int_equal(nhits, 0);
+	sight_stat(sight, &stat);
+	assert_int_equal(stat.frames, 10);
+	sight_flush(sight, take_hit, NULL);
+	assert_int_equal(nhits, 10);
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(hits[i].sighting.remote_port >> 8, i + 1);
+		assert_int_equal(hits[i].sighting.time_us, (5 + i) * SECOND);
+	}
+	/* one too long to wait, and those before it */
+	nhits = 0;
+	queue_udp(sight, 1, 28, 20 * SECOND);
+	queue_udp(sight, 2, 513, 21 * SECOND);
+	assert_int_equal(nhits, 2);
+	assert_int_equal(hits[0].sighting.remote_port >> 8, 1);
+	/* so many are not kept waiting */
+	for (i = 0; i < 40; i++)
+		queue_udp(sight, 3, 512, 22 * SECOND);
+	assert_in_range(nhits, 2 + 32, 2 + 40);
+	sight_flush(sight, take_hit, NULL);
+	assert_int_equal(nhits, 2 + 40);
+	nhits = 0;
+	sight_flush(sight, take_hit, NULL);
+	assert_int_equal(nhits, 0);
+	sight_free(sight);
 }
 
 #define SEE(sight, link, ...) do {					\
@@ -310,6 +360,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sighting_is_whole),
 		cmocka_unit_test(nothing_listed_nothing_seen),
+		cmocka_unit_test(what_waits_is_told_in_order_and_whole),
 		cmocka_unit_test(hooks_say_who_is_remote),
 		cmocka_unit_test(own_addresses_are_not_remote),
 		cmocka_unit_test(quotes_are_outbound_or_nothing),
