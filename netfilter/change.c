@@ -141,9 +141,9 @@ make_table(struct change *change)
 	return error != 0 ? error : change_table_made(enforce, change->err);
 }
 
-/* Which of two sets the rules refer to: the one that cannot be deleted. */
+/* Which of two sets the rules refer to: the one that cannot be deleted.  Of two such, the first. */
 static int
-settle_turn(struct change *change, unsigned int set)
+settle_turn(struct change *change, unsigned int set, bool there[static 2])
 {
 	struct turn *turn = &change->enforce->sets[set];
 	unsigned int i;
@@ -153,13 +153,43 @@ settle_turn(struct change *change, unsigned int set)
 		set_delete(&change->batch, set_info(set)->names[i]);
 		error = commit(change, set_info(set)->names[i]);
 		if (error == 0 || error == -ENOENT) {
+			there[i] = false;
 			turn->turn = (uint8_t)!i;
 			return 0;
 		}
 		if (error != -EBUSY)
 			return error;
 	}
-	return error;
+	turn->turn = 0;
+	return 0;
+}
+
+static int
+delete_leftovers(struct change *change, const struct set_state *state)
+{
+	unsigned int set, i;
+
+	for (set = 0; set < SET_TURNS; set++) {
+		const struct turn *turn = &change->enforce->sets[set];
+
+		for (i = 0; i < 2; i++) {
+			if (state->turns[set][i] && !(turn->present && turn->turn == i))
+				set_delete(&change->batch, set_info(set)->names[i]);
+		}
+	}
+	return commit(change, "deleting what a failed change left");
+}
+
+/* Somebody's rules in our chains ask sets of both turns, as after nft -f of a saved table. */
+static int
+put_back_rules(struct change *change)
+{
+	struct rule_plan plan;
+
+	engine_plan(change->enforce, &plan);
+	table_rules(&change->batch, &plan);
+	change->enforce->rules = false;
+	return commit(change, "putting the rules back");
 }
 
 /*
@@ -179,7 +209,7 @@ settle_turns(struct change *change)
 		return enforce_fail(change->err, error, "reading the sets", NULL);
 	for (set = 0; set < SET_TURNS; set++) {
 		struct turn *turn = &enforce->sets[set];
-		const bool *there = state.turns[set];
+		bool *there = state.turns[set];
 
 		if (!enforce->turns_sure || (turn->present && !there[turn->turn])) {
 			turn->known = false;
@@ -187,20 +217,17 @@ settle_turns(struct change *change)
 				enforce->top[set - SET_TOP(0)] = TOP_UNKNOWN;
 			turn->present = there[0] || there[1];
 			turn->turn = there[0] ? 0 : 1;
-			if (there[0] && there[1]) {
-				error = settle_turn(change, set);
-				if (error != 0)
-					return error;
-			}
-		} else if (there[!turn->turn] || (there[0] && !turn->present)) {
-			/* with nothing in use both names may be left over */
-			if (there[!turn->turn])
-				set_delete(&change->batch, set_info(set)->names[!turn->turn]);
-			if (there[turn->turn] && !turn->present)
-				set_delete(&change->batch, set_info(set)->names[turn->turn]);
+			error = there[0] && there[1] ? settle_turn(change, set, there) : 0;
+			if (error != 0)
+				return error;
 		}
 	}
-	error = commit(change, "deleting what a failed change left");
+	error = delete_leftovers(change, &state);
+	if (error == -EBUSY) {
+		error = put_back_rules(change);
+		if (error == 0)
+			error = delete_leftovers(change, &state);
+	}
 	if (error == 0)
 		enforce->turns_sure = true;
 	return error;

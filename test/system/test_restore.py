@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lab import AGENT_AT_LISTED, LISTED, LISTED6, SANITIZED, until
+from lab import AGENT_AT_LISTED, INNOCENT, LISTED, LISTED6, SANITIZED, until
 
 TABLE = ("inet", "threatlistd")
 PREFIX = "198.51.100.0/24"
@@ -167,3 +167,29 @@ def holds_host(lab):
 def ctl_words(agent, *words):
     from lab import BUILD
     return [BUILD / "threatlistctl", words[0], "-c", agent.config, "-S", agent.dir / "run/control.sock", *words[1:]]
+
+
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_an_older_table_read_on_top_of_ours_is_undone(lab, agent, when):
+    """nft -f of a saved ruleset without a flush: rules of ours that ask sets of both turns, one with an old list in it."""
+    agent.list.write_text(f"{LISTED}\n{INNOCENT}\n")
+    agent.configure(enforce="mode = drop\nmax_growth = 1000%\nmax_shrink = 100%")
+    agent.start()
+    saved = lab.work / "saved"
+    saved.write_text(lab.nft("list", "table", *TABLE).stdout)
+    agent.list.write_text(f"{LISTED}\n198.51.100.0/24\n")
+    agent.ctl("refresh")
+    assert until(lambda: agent.check("198.51.100.9")[-1] == "yes" and agent.check(INNOCENT)[-1] == "no"), agent.log()
+    # the hosts are in the set of the other turn after this
+    lab.nft("flush", "set", *TABLE, "hosts4")
+    assert until(lambda: lab.in_set("hosts4_b", LISTED)), agent.log()
+    if when == "stopped":
+        agent.kill_all()
+    lab.nft("-f", saved)
+    if when == "stopped":
+        agent.start()
+    else:
+        assert until(lambda: agent.status()["table"]["restores"] == 2, 5), agent.log()
+    assert until(lambda: agent.check(INNOCENT)[-1] == "no" and agent.check("198.51.100.9")[-1] == "yes", 5), agent.log()
+    assert lab.ping(lab.agent, INNOCENT) and not lab.ping(lab.agent, LISTED, 0.3)
+    assert "busy" not in agent.log()
