@@ -246,18 +246,23 @@ def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
 
 def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
     """Its time is whenever the one under way has ended: it was told as the hour of the boot."""
-    listen = "import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); time.sleep(120)"
-    lab.start(lab.agent, sys.executable, "-c", listen)
+    listen = ("import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); "
+              "print('met', flush=True); time.sleep(120)")
+    met = agent.dir / "met"
+    with open(met, "w", encoding="utf-8") as out:
+        lab.start(lab.agent, sys.executable, "-c", listen, log=out)
     assert until(lambda: ":4443 " in lab.inside(lab.agent, "ss", "-Hltn").stdout)
     agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
                             "[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
     agent.start()
+    # from here on the feed is busy with the other source
+    assert until(lambda: "met" in met.read_text()), agent.log()
 
     def following():
         return next(source["next"] for source in agent.status()["sources"] if source["name"] == "test")
 
-    in_time = following()
-    assert in_time > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    assert until(following), agent.log()
+    assert following() > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     agent.ctl("refresh", "test", check=True)
     assert following() is None
 
