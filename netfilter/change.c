@@ -308,8 +308,7 @@ follow(struct change *change, unsigned int set)
 
 /*
  * Fills a set that no rule knows.  Transactions are filled to the brim, whatever
- * set their elements are of: the kernel waits for all packets on their way at the
- * end of each that has ranges in it, some 10 ms.
+ * set their elements are of: each costs some milliseconds by itself.
  */
 static int
 fill(struct change *change, const char *name, const struct keys *keys)
