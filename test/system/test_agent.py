@@ -250,7 +250,7 @@ def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
               "print('met', flush=True); time.sleep(120)")
     met = agent.dir / "met"
     with open(met, "w", encoding="utf-8") as out:
-        lab.start(lab.agent, sys.executable, "-c", listen, log=out)
+        server = lab.start(lab.agent, sys.executable, "-c", listen, log=out)
     assert until(lambda: ":4443 " in lab.inside(lab.agent, "ss", "-Hltn").stdout)
     agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
                             "[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
@@ -261,10 +261,11 @@ def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
     def following():
         return next(source["next"] for source in agent.status()["sources"] if source["name"] == "test")
 
-    assert until(following), agent.log()
-    assert following() > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     agent.ctl("refresh", "test", check=True)
     assert following() is None
+    server.kill()
+    assert until(following), agent.log()
+    assert following() > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
 
 
 def test_on_stop(lab, agent):
