@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Ways round the hooks of this network namespace, as far as netlink tells:
- * flowtables, XDP programs, children of its links in other namespaces.  Senders on AF_PACKET and AF_XDP cannot be told
- * from the many programs that only listen.
+ * flowtables, XDP programs, children of its links in other namespaces.
+ * Senders on AF_PACKET and AF_XDP cannot be told from the many programs that
+ * only listen.
  */
 #ifndef NETFILTER_BLIND_H
 #define NETFILTER_BLIND_H
