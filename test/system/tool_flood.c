@@ -211,7 +211,10 @@ map_addresses(struct flood *flood, const char *path)
 		return -1;
 	flood->addresses = map;
 	flood->n = (size_t)info.st_size / flood->size;
-	return flood->n > 0 ? 0 : -1;
+	if (flood->n == 0)
+		return -1;
+	flood->next %= flood->n;
+	return 0;
 }
 
 static int
@@ -249,7 +252,7 @@ parse(struct flood *flood, int argc, char **argv, unsigned int *cpu)
 	unsigned int mac[ETH_ALEN];
 	int option, i;
 
-	while ((option = getopt(argc, argv, "m:dc:n:t:")) >= 0) {
+	while ((option = getopt(argc, argv, "m:dc:f:n:t:")) >= 0) {
 		if (option == 'm' && sscanf(optarg, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1],
 		    &mac[2], &mac[3], &mac[4], &mac[5]) == ETH_ALEN) {
 			flood->frames = true;
@@ -259,6 +262,8 @@ parse(struct flood *flood, int argc, char **argv, unsigned int *cpu)
 			flood->to_file = true;
 		} else if (option == 'c') {
 			*cpu = (unsigned int)atoi(optarg);
+		} else if (option == 'f') {
+			flood->next = strtoull(optarg, NULL, 10);
 		} else if (option == 'n') {
 			flood->most = strtoull(optarg, NULL, 10);
 		} else if (option == 't') {
@@ -284,8 +289,8 @@ main(int argc, char **argv)
 	int error;
 
 	if (parse(&flood, argc, argv, &cpu) != 0) {
-		fprintf(stderr, "usage: tool_flood [-m MAC] [-d] [-c CPU] [-n COUNT] "
-		    "[-t SECONDS] DEVICE OTHER FILE\n");
+		fprintf(stderr, "usage: tool_flood [-m MAC] [-d] [-c CPU] [-f FIRST] "
+		    "[-n COUNT] [-t SECONDS] DEVICE OTHER FILE\n");
 		return 2;
 	}
 	flood.fd = open_socket(&flood, argv[optind]);
