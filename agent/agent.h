@@ -193,7 +193,6 @@ const struct list *sources_list(const struct sources *sources);
  */
 int sources_candidate(struct sources *sources, uint8_t hash[static LIST_HASH_LEN]);
 size_t sources_count(const struct sources *sources);
-uint64_t sources_generation(const struct sources *sources);
 
 struct source_view {
 	const struct conf_source *conf;

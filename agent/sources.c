@@ -524,12 +524,6 @@ sources_count(const struct sources *sources)
 	return sources->rows.n;
 }
 
-uint64_t
-sources_generation(const struct sources *sources)
-{
-	return sources->generation;
-}
-
 void
 sources_view(const struct sources *sources, size_t index, struct source_view *view)
 {

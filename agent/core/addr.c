@@ -287,11 +287,3 @@ range_cut_prefix(struct range *rest, struct range *head)
 	rest->first = addr_of(family, key_next(first));
 	return true;
 }
-
-uint64_t
-range_size(const struct range *range)
-{
-	struct key distance = key_minus(key_of(&range->last), key_of(&range->first));
-
-	return distance.hi != 0 || distance.lo == UINT64_MAX ? UINT64_MAX : distance.lo + 1;
-}

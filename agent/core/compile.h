@@ -49,9 +49,6 @@ struct compile_notes {
 int compile_union(const struct list *const lists[], size_t nlists, enum list_scope scope,
     struct image *image, struct compile_notes *notes);
 
-/* Does scope keep this address? */
-bool scope_keeps(enum list_scope scope, const struct addr *addr);
-
 /*
  * The line of every range of a source image, for parse --json: same order as
  * the image (IPv4 then IPv6), malloc'd; NULL: no memory.

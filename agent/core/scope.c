@@ -53,19 +53,3 @@ scope_excluded(enum list_scope scope, uint8_t family, size_t *n)
 	*n = sizeof(not_public6) / sizeof(not_public6[0]);
 	return not_public6;
 }
-
-bool
-scope_keeps(enum list_scope scope, const struct addr *addr)
-{
-	struct key key = addr->family == ADDR_V4 ? key_of4(addr_to_v4(addr)) :
-	    key_of6(addr->bytes);
-	const struct span *spans;
-	size_t n, i;
-
-	spans = scope_excluded(scope, addr->family, &n);
-	for (i = 0; i < n; i++) {
-		if (!key_less(key, spans[i].first) && !key_less(spans[i].last, key))
-			return false;
-	}
-	return true;
-}

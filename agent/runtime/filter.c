@@ -41,7 +41,6 @@
 #define CALLS_MAX	512	/* numbers of calls that are told apart in the log */
 #define SYS_SECCOMP_CODE	1	/* si_code of a SIGSYS from seccomp(2) */
 
-static atomic_uint refused;
 static atomic_bool said[CALLS_MAX];
 
 static void
@@ -162,7 +161,6 @@ on_refused(int signo, siginfo_t *info, void *context)
 	/* sent by somebody: nothing was called */
 	if (info->si_code != SYS_SECCOMP_CODE)
 		return;
-	atomic_fetch_add(&refused, 1);
 	if (call < 0 || call >= CALLS_MAX || !atomic_exchange(&said[call], true))
 		log_warn_untimed("system call refused call=%d", call);
 #if defined(__x86_64__)
@@ -170,12 +168,6 @@ on_refused(int signo, siginfo_t *info, void *context)
 #else
 	at->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
 #endif
-}
-
-unsigned int
-filter_refused(void)
-{
-	return atomic_load(&refused);
 }
 
 int

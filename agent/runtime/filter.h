@@ -39,7 +39,4 @@ void filter_build(struct filter_program *program, enum filter_role role, uint32_
  */
 int filter_enter(enum filter_role role);
 
-/* Calls refused in this process so far. */
-unsigned int filter_refused(void);
-
 #endif

@@ -103,7 +103,4 @@ int range_prefix_len(const struct range *range);
  */
 bool range_cut_prefix(struct range *rest, struct range *head);
 
-/* How many addresses; UINT64_MAX when more. */
-uint64_t range_size(const struct range *range);
-
 #endif

@@ -232,12 +232,6 @@ ends_of_the_space(void **state)
 	assert_false(addr_next(&addr));
 	addr = all6.first;
 	assert_false(addr_prev(&addr));
-	assert_true(range_size(&all) == UINT64_C(1) << 32);
-	assert_true(range_size(&all6) == UINT64_MAX);
-	all6 = range_of("2001:db8::/64");
-	assert_true(range_size(&all6) == UINT64_MAX);
-	all6 = range_of("2001:db8::/65");
-	assert_true(range_size(&all6) == UINT64_C(1) << 63);
 	addr = range_of("2001:db8:0:0:ffff:ffff:ffff:ffff").first;
 	assert_true(addr_next(&addr));
 	assert_true(addr_equal(&addr, &after.first));
