@@ -205,10 +205,11 @@ struct source_view {
 	const struct list *held;	/* NULL: none */
 	uint64_t held_added, held_removed;	/* ranges, against what is in force */
 	bool unkept;			/* in force, but not on disk: a restart would not have it */
+	bool names_unkept;		/* the same of its domain names */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
 	int64_t next_ms;		/* wall clock, 0: as soon as the feed is free */
 	uint64_t rejected, lines;
-	uint32_t domains;		/* names kept with it */
+	uint32_t domains;		/* names on disk with it */
 	const char *error;		/* "" when fine */
 };
 void sources_view(const struct sources *sources, size_t index, struct source_view *view);

@@ -79,6 +79,8 @@ add_row(struct layout *layout, const struct conf_source *conf, uint32_t conf_ind
 	row->state_dir = layout->agent->conf->agent.state_dir;
 	if (!row->has_list && row->discovery == NULL)
 		source_load(row);
+	if (!row->failing.on && !row->failing_kept)
+		source_load_failing(row);
 }
 
 static struct source *

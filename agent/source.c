@@ -12,11 +12,18 @@
 #include "core/gate.h"
 #include "jitter.h"
 #include "runtime/cache.h"
+#include "runtime/state.h"
 #include "runtime/subnet.h"
 #include "threatlistd/log.h"
 
-#define STALE_MS		(24 * 3600 * INT64_C(1000))	/* contract §4: failing for a day */
 #define OWN_SUBNETS_MAX		64
+
+static void
+drop_names(struct names *names)
+{
+	free(names->text);
+	memset(names, 0, sizeof(*names));
+}
 
 void
 source_free_lists(struct source *source)
@@ -24,16 +31,8 @@ source_free_lists(struct source *source)
 	list_free(source->in_force);
 	list_free(source->held);
 	source->in_force = source->held = NULL;
-	free(source->domains);
-	source->domains = NULL;
-}
-
-static void
-drop_domains(struct source *source)
-{
-	free(source->domains);
-	source->domains = NULL;
-	source->domains_size = 0;
+	drop_names(&source->names);
+	drop_names(&source->unkept);
 }
 
 void
@@ -42,43 +41,54 @@ source_take_domains(struct source *source, int fd)
 	char *text = malloc(DOMAINS_BYTES + 1), *fitted;
 	size_t have = 0;
 	ssize_t n = 1;
-	uint32_t names;
+	uint32_t n_names;
 
-	drop_domains(source);
+	drop_names(&source->names);
 	/* a snapshot, whatever the feed does to it meanwhile */
 	while (text != NULL && have <= DOMAINS_BYTES && n > 0) {
 		n = pread(fd, text + have, DOMAINS_BYTES + 1 - have, (off_t)have);
 		have += n > 0 ? (size_t)n : 0;
 	}
-	if (text == NULL || n < 0 || !domains_check(text, have, &names)) {
+	if (text == NULL || n < 0 || !domains_check(text, have, &n_names)) {
 		log_error("domain names not taken source=%s reason=\"not as they must be\"",
 		    source->conf->name);
 		free(text);
 		return;
 	}
 	fitted = realloc(text, have);
-	source->domains = fitted != NULL ? fitted : text;
-	source->domains_size = have;
+	source->names.text = fitted != NULL ? fitted : text;
+	source->names.size = have;
 }
 
-/* The list they came with is in force: they go with it to the disk. */
+/* Those that came last go to disk with the list in force, or those that the disk did not take when they came. */
 static void
-keep_domains(struct source *source)
+keep_names(struct source *source)
 {
+	bool again = source->unkept.text != NULL;
 	uint32_t n;
 	int error;
 
-	if (source->domains == NULL || !domains_check(source->domains, source->domains_size, &n))
+	if (source->names.text != NULL) {
+		drop_names(&source->unkept);
+		source->unkept = source->names;
+		memset(&source->names, 0, sizeof(source->names));
+	}
+	if (source->unkept.text == NULL ||
+	    !domains_check(source->unkept.text, source->unkept.size, &n))
 		return;
 	error = cache_domains_store(source->state_dir, source->conf->name,
-	    n > 0 ? source->domains : NULL, source->domains_size);
-	if (error != 0)
+	    n > 0 ? source->unkept.text : NULL, source->unkept.size);
+	if (error != 0 && !again)
 		log_error("domain names not kept source=%s path=%s error=\"%s\"",
 		    source->conf->name, source->state_dir, strerror(-error));
+	if (error != 0)
+		return;
+	if (again)
+		log_notice("domain names kept source=%s names=%u", source->conf->name, n);
 	else if (n != source->ndomains)
 		log_info("domain names kept source=%s names=%u", source->conf->name, n);
 	source->ndomains = n;
-	drop_domains(source);
+	drop_names(&source->unkept);
 }
 
 /* Puts list in the place of what was in force.  Takes it over. */
@@ -213,7 +223,8 @@ source_inherit(struct source *source, struct source *from)
 	source->from = is.from;
 	source->set = is.set;
 	from->in_force = from->held = NULL;
-	from->domains = NULL;
+	memset(&from->names, 0, sizeof(from->names));
+	memset(&from->unkept, 0, sizeof(from->unkept));
 	from->has_list = false;
 	source->fetching = false;
 	if (same_reading(conf, old))
@@ -243,14 +254,33 @@ describe(struct event *event, enum event_name name, struct source *source,
 static int
 keep_list(struct source *source)
 {
+	const struct list *list = source_list(source);
+	/* the next start, which cannot have its names, is to ask for the whole of it */
+	bool whole = source->unkept.text == NULL;
+	const void *bytes;
 	size_t size;
-	const void *bytes = list_bytes(source->in_force, &size);
 	int rc;
 
-	rc = cache_store(source->state_dir, source->conf->name, bytes, size, source->etag,
-	    source->last_modified, source->region);
+	if (list == NULL)
+		return -ENODATA;
+	bytes = list_bytes(list, &size);
+	rc = cache_store(source->state_dir, source->conf->name, bytes, size,
+	    whole ? source->etag : "", whole ? source->last_modified : "", source->region);
 	source->on_disk = rc == 0;
 	return rc;
+}
+
+/* The disk was full, or failed, when it came: list, names, or both. */
+static void
+keep_again(struct source *source)
+{
+	bool owed = source->unkept.text != NULL, had_list = source->on_disk;
+
+	keep_names(source);
+	if (had_list && owed == (source->unkept.text != NULL))
+		return;
+	if (keep_list(source) == 0 && !had_list)
+		log_notice("last good list kept source=%s", source->conf->name);
 }
 
 /* Puts an image in force and on disk.  Takes it over. */
@@ -267,8 +297,11 @@ put_in_force(struct source *source, struct list *list)
 	events_raise(source->events, &event);
 	adopt(source, list, false);
 	source->last_good_ms = loop_wall_ms();
+	if (source->names.text == NULL)
+		drop_names(&source->unkept);	/* of the list before */
+	/* names first: stopped in between, the next start asks for a list that is not the old one */
+	keep_names(source);
 	rc = keep_list(source);
-	keep_domains(source);
 	if (rc != 0)
 		log_error("last good list not kept source=%s path=%s error=\"%s\"; it is in force",
 		    source->conf->name, source->state_dir, strerror(-rc));
@@ -319,21 +352,49 @@ source_gone(struct source *source, bool forget)
 		    source->conf->name, strerror(-error));
 }
 
+/* For the next run: how long it has failed, or that it does not. */
+static void
+keep_failing(struct source *source)
+{
+	bool failing = source->failing.on;
+	int error = cache_failing_store(source->state_dir, source->conf->name,
+	    failing ? &source->failing : NULL);
+
+	if (error != 0 && !source->failing_unkept)
+		log_error("time of failing not kept source=%s path=%s error=\"%s\"",
+		    source->conf->name, source->state_dir, strerror(-error));
+	source->failing_unkept = error != 0;
+	source->failing_kept = failing || error != 0;
+}
+
+void
+source_load_failing(struct source *source)
+{
+	int error = cache_failing_load(source->state_dir, source->conf->name, &source->failing);
+
+	source->failing_kept = error != -ENOENT;
+	if (error != 0 && error != -ENOENT)
+		log_warn("time of failing not read source=%s error=\"%s\"", source->conf->name,
+		    strerror(-error));
+}
+
 void
 source_fail(struct source *source, const char *reason, int64_t most_ms)
 {
-	int64_t now = loop_now_ms();
+	char boot[STATE_BOOT_MAX];
+	struct failing_clock clock = { loop_now_ms(), loop_wall_ms(), boot };
 	struct event event;
 
-	if (source->first_failure_ms == 0 || strcmp(source->error, reason) != 0)
+	if (!source->failing.here || strcmp(source->error, reason) != 0)
 		log_warn("list not refreshed source=%s error=\"%s\"", source->conf->name, reason);
-	if (source->first_failure_ms == 0)
-		source->first_failure_ms = now;
 	snprintf(source->error, sizeof(source->error), "%s", reason);
-	pace_failed(&source->pace, now, most_ms, random_bits());
-	if (now - source->first_failure_ms < STALE_MS || source->stale_told)
+	pace_failed(&source->pace, clock.now_ms, most_ms, random_bits());
+	state_boot_id(boot);
+	failing_again(&source->failing, &clock);
+	/* that it was told is kept with the next failure: an agent that ends with the event untold tells it */
+	keep_failing(source);
+	if (!failing_is_due(&source->failing))
 		return;
-	source->stale_told = true;
 	event_init(&event, EVENT_SOURCE_STALE, NULL);
 	snprintf(event.source, sizeof(event.source), "%s", source->conf->name);
 	snprintf(event.reason, sizeof(event.reason), "%.250s", reason);
@@ -343,10 +404,11 @@ source_fail(struct source *source, const char *reason, int64_t most_ms)
 void
 source_succeed(struct source *source, int64_t period_ms, unsigned int percent)
 {
-	if (source->first_failure_ms != 0)
+	if (source->failing.here)
 		log_notice("list refreshed again source=%s", source->conf->name);
-	source->first_failure_ms = 0;
-	source->stale_told = false;
+	memset(&source->failing, 0, sizeof(source->failing));
+	if (source->failing_kept)
+		keep_failing(source);
 	source->error[0] = '\0';
 	source->last_good_ms = loop_wall_ms();
 	pace_done(&source->pace, loop_now_ms(), period_ms, percent, random_bits());
@@ -379,10 +441,7 @@ unchanged(struct source *source)
 {
 	list_free(source->held);
 	source->held = NULL;
-	/* the disk was full, or failed, when it came */
-	if (!source->on_disk && keep_list(source) == 0)
-		log_notice("last good list kept source=%s", source->conf->name);
-	keep_domains(source);
+	keep_again(source);
 	succeed(source);
 	return false;
 }
@@ -447,7 +506,7 @@ source_fetched(struct source *source, const struct msg_fetched *fetched, int fd)
 		fail(source, "said to be unchanged, but there is no list in force");
 		return false;
 	}
-	drop_domains(source);
+	drop_names(&source->names);
 	fail(source, fetched->reason);
 	if (fetched->retry_after_s > 0)
 		source->pace.due_ms = loop_now_ms() + fetched->retry_after_s * INT64_C(1000);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/failing.h"
 #include "core/pace.h"
 #include "core/threat_set.h"
 #include "runtime/channel.h"
@@ -39,18 +40,24 @@ struct source {
 	char etag[ETAG_MAX], last_modified[64];		/* of what was fetched last */
 	char region[FETCH_REGION_MAX];		/* of its bucket; empty: not known */
 	int64_t last_good_ms, last_try_ms;	/* wall clock, 0: never */
-	int64_t first_failure_ms;		/* loop_now_ms, 0: not failing */
+	struct failing failing;			/* since when it does, over restarts */
+	bool failing_kept, failing_unkept;	/* there may be a file of it; writing or removing it failed */
 	struct pace pace;			/* when it is asked next */
-	bool fetching, stale_told;
+	bool fetching;
 	uint64_t lines, rejected;		/* of what was read last */
-	uint32_t ndomains;			/* domain names kept with the list in force */
-	char *domains;				/* owned: those of a list that is not in force yet; NULL */
-	size_t domains_size;
+	uint32_t ndomains;			/* domain names on disk with the list in force */
+	struct names {
+		char *text;			/* owned, NULL: none came */
+		size_t size;
+	} names, unkept;			/* of a list that is not in force yet; of the one that is, not on disk */
 	char error[FETCH_REASON_MAX];		/* "" when fine */
 };
 
 /* The last good image of an earlier run, if there is a usable one. */
 void source_load(struct source *source);
+
+/* How long it failed in an earlier run. */
+void source_load_failing(struct source *source);
 
 /*
  * Takes over what is known of the same source under an older config.  What

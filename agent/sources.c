@@ -356,7 +356,7 @@ pace_discoveries(struct sources *sources)
 
 	for (i = 0; i < sources->rows.n; i++) {
 		struct source *from = &sources->rows.all[i];
-		bool changing = false, failing = from->first_failure_ms != 0;
+		bool changing = false, failing = from->failing.here;
 
 		if (from->discovery == NULL)
 			continue;
@@ -364,7 +364,7 @@ pace_discoveries(struct sources *sources)
 			if (sources->rows.all[j].from != from->conf)
 				continue;
 			changing = changing || sources->rows.all[j].set.state == SET_CHANGING;
-			failing = failing || sources->rows.all[j].first_failure_ms != 0;
+			failing = failing || sources->rows.all[j].failing.here;
 		}
 		if (changing)
 			pace_hurry(&from->pace, loop_now_ms(),
@@ -541,7 +541,8 @@ sources_view(const struct sources *sources, size_t index, struct source_view *vi
 	view->held_added = source->held_added;
 	view->held_removed = source->held_removed;
 	view->unkept = source->has_list && !source->on_disk;
-	view->state = source->held != NULL ? "held" : source->first_failure_ms != 0 ? "failing" :
+	view->names_unkept = source->unkept.text != NULL;
+	view->state = source->held != NULL ? "held" : source->failing.here ? "failing" :
 	    !source->has_list && (source->discovery == NULL || !source->discovery->known) ?
 	    "loading" : "ok";
 	view->last_good_ms = source->last_good_ms;

@@ -123,6 +123,8 @@ warn_of_source(const struct source_view *view, cJSON *warnings)
 		warn(warnings, "source %s: %s", name, view->note);
 	if (view->unkept)
 		warn(warnings, "source %s: its last good list could not be kept on disk", name);
+	if (view->names_unkept)
+		warn(warnings, "source %s: its domain names could not be kept on disk", name);
 	if (view->left_out > 0)
 		warn(warnings, "source %s: %zu lists are left out, there are at most %d sources",
 		    name, view->left_out, LIST_SOURCES_MAX);

@@ -265,6 +265,15 @@ cache_domains_load(const char *state_dir, const char *name, char **text, size_t 
 	return 0;
 }
 
+/* It is gone, also after a power failure; one that is not there is.  0 or -errno. */
+static int
+remove_file(const char *path)
+{
+	if (unlink(path) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	return durable_sync_above(path);
+}
+
 int
 cache_domains_store(const char *state_dir, const char *name, const char *text, size_t size)
 {
@@ -277,7 +286,7 @@ cache_domains_store(const char *state_dir, const char *name, const char *text, s
 	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".domains"))
 		return -EINVAL;
 	if (text == NULL || size == 0)
-		return unlink(path) != 0 && errno != ENOENT ? -errno : 0;
+		return remove_file(path);
 	same = cache_domains_load(state_dir, name, &old, &nold, &n) == 0 && nold == size &&
 	    memcmp(old, text, size) == 0;
 	free(old);
@@ -289,20 +298,52 @@ cache_domains_store(const char *state_dir, const char *name, const char *text, s
 }
 
 int
+cache_failing_store(const char *state_dir, const char *name, const struct failing *failing)
+{
+	char folder[PATH_MAX], path[PATH_MAX], file[LIST_NAME_MAX + 16], text[FAILING_TEXT_MAX];
+	size_t len;
+	int error;
+
+	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".failing"))
+		return -EINVAL;
+	if (failing == NULL)
+		return remove_file(path);
+	error = make_folder(folder, state_dir);
+	snprintf(file, sizeof(file), "%s.failing", name);
+	len = failing_print(failing, text);
+	return error == 0 ? durable_replace(folder, file, text, len) : error;
+}
+
+int
+cache_failing_load(const char *state_dir, const char *name, struct failing *failing)
+{
+	char path[PATH_MAX], text[FAILING_TEXT_MAX + 1];
+	ssize_t n;
+
+	memset(failing, 0, sizeof(*failing));
+	if (!name_is_safe(name) || !make_path(path, state_dir, name, ".failing"))
+		return -EINVAL;
+	n = read_file(state_dir, path, text, sizeof(text) - 1);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	return failing_read(failing, text) ? 0 : -EINVAL;
+}
+
+int
 cache_forget(const char *state_dir, const char *name)
 {
+	static const char *const endings[] = { ".from", ".list", ".domains", ".failing" };
 	char path[PATH_MAX];
-	int error = 0;
+	int error = 0, rc;
+	size_t i;
 
 	if (!name_is_safe(name))
 		return -EINVAL;
-	if (!make_path(path, state_dir, name, ".from"))
-		return -ENAMETOOLONG;
-	if (unlink(path) != 0 && errno != ENOENT)
-		error = -errno;
-	if (make_path(path, state_dir, name, ".list") && unlink(path) != 0 && errno != ENOENT)
-		error = -errno;
-	if (make_path(path, state_dir, name, ".domains") && unlink(path) != 0 && errno != ENOENT)
-		error = -errno;
+	for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		rc = make_path(path, state_dir, name, endings[i]) ? remove_file(path) :
+		    -ENAMETOOLONG;
+		error = rc != 0 ? rc : error;
+	}
 	return error;
 }

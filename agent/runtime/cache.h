@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/failing.h"
 #include "runtime/channel.h"
 #include "threatlistd/list.h"
 
@@ -43,6 +44,14 @@ int cache_domains_store(const char *state_dir, const char *name, const char *tex
 /* 0 and *text (the caller's), checked, with *n names; -ENOENT, -EINVAL, -errno. */
 int cache_domains_load(const char *state_dir, const char *name, char **text, size_t *size,
     uint32_t *n);
+
+/*
+ * How long a source has failed, beside its image: NAME.failing.  NULL: it does not,
+ * the file goes.  0 or -errno.
+ */
+int cache_failing_store(const char *state_dir, const char *name, const struct failing *failing);
+/* 0 and *failing; -ENOENT, -EINVAL, -errno, and then it is zero. */
+int cache_failing_load(const char *state_dir, const char *name, struct failing *failing);
 
 /* Of a source that is no more.  0 or -errno; nothing there is no error. */
 int cache_forget(const char *state_dir, const char *name);

@@ -82,6 +82,44 @@ def test_a_disk_that_becomes_read_only(lab, agent):
         assert until(lambda: "last good list" not in warnings(agent)), agent.status()
 
 
+def test_domain_names_that_the_disk_did_not_take(lab, agent):
+    """Each refresh tries again, as for the list itself; and a restart meanwhile asks for all of it."""
+    names = agent.dir / "state/lists/test.domains"
+    with agent.disk(agent.dir / "state", "size=64m") as state:
+        agent.start()
+        assert until(lambda: (state / "lists/test.from").exists())
+        # of all files of the folder this one alone cannot be had
+        names.mkdir()
+        agent.list.write_text(f"{LISTED}\n{INNOCENT}\nmalware.example.com\n")
+        agent.ctl("refresh")
+        assert until(lambda: lab.in_set("hosts4", INNOCENT)), agent.log()
+        assert until(lambda: "source test: its domain names could not be kept on disk" in warnings(agent)), agent.status()
+        assert "last good list" not in warnings(agent) and agent.status()["sources"][0]["domains"] == 0
+        for _ in range(3):
+            before = agent.status()["sources"][0]["lastTry"]
+            agent.ctl("refresh")
+            assert until(lambda: agent.status()["sources"][0]["lastTry"] != before)
+        assert len(lines(agent, "domain names not kept")) == 1, agent.log()
+        # nothing changed since, and it is tried all the same
+        names.rmdir()
+        agent.ctl("refresh")
+        assert until(names.is_file), agent.log()
+        assert names.read_text().split("\n")[1:] == ["malware.example.com", ""]
+        assert until(lambda: "domain names" not in warnings(agent)) and agent.status()["sources"][0]["domains"] == 1
+        assert len(lines(agent, "domain names kept source=test names=1")) == 1
+        # an agent that ended before the disk took them has them again with its first refresh
+        names.unlink()
+        names.mkdir()
+        agent.list.write_text(f"{LISTED}\nother.example.com\n")
+        agent.ctl("refresh")
+        assert until(lambda: "domain names" in warnings(agent)), agent.status()
+        assert agent.stop() == 0
+        names.rmdir()
+        agent.start()
+        assert until(lambda: names.is_file() and "other.example.com" in names.read_text()), agent.log()
+        assert agent.stop() == 0
+
+
 def test_full_disk_keeps_enforcing_and_says_so(lab, agent):
     with agent.disk(agent.dir / "state", "size=40m") as state:
         agent.start()

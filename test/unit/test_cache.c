@@ -244,6 +244,39 @@ names_stay_beside_the_image(void **state)
 	assert_int_equal(stat(path, &st), -1);
 }
 
+static void
+time_of_failing_stays_beside_the_image(void **state)
+{
+	struct failing failing = { .for_ms = 5, .last_ms = 7, .boot = "b", .on = true, .here = true };
+	struct failing got;
+	char path[256];
+	struct stat st;
+	int fd;
+
+	path_of(path, "a.failing");
+	assert_int_equal(cache_failing_load(folder, "a", &got), -ENOENT);
+	assert_int_equal(cache_failing_store(folder, "a", NULL), 0);
+	assert_int_equal(cache_failing_store(folder, "../a", &failing), -EINVAL);
+	assert_int_equal(cache_failing_load(folder, "../a", &got), -EINVAL);
+	assert_int_equal(cache_failing_store(folder, "a", &failing), 0);
+	assert_int_equal(cache_failing_load(folder, "a", &got), 0);
+	assert_true(got.on && !got.here && !got.told);
+	assert_int_equal(got.for_ms, 5);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* one that somebody changed is not believed, nor half of one */
+	fd = open(path, O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "5 7", 3), 3);
+	close(fd);
+	assert_int_equal(cache_failing_load(folder, "a", &got), -EINVAL);
+	assert_false(got.on);
+	assert_int_equal(cache_failing_store(folder, "a", NULL), 0);
+	assert_int_equal(cache_failing_load(folder, "a", &got), -ENOENT);
+	assert_int_equal(cache_failing_store(folder, "a", &failing), 0);
+	assert_int_equal(cache_forget(folder, "a"), 0);
+	assert_int_equal(stat(path, &st), -1);
+}
+
 int
 main(void)
 {
@@ -252,6 +285,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(validators_of_another_image_are_not_used, make_folder,
 		    remove_folder),
 		cmocka_unit_test_setup_teardown(names_stay_beside_the_image, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(time_of_failing_stays_beside_the_image, make_folder,
+		    remove_folder),
 		cmocka_unit_test_setup_teardown(damage_is_noticed, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(only_images_and_safe_names_are_stored, make_folder,
 		    remove_folder),
