@@ -14,7 +14,8 @@ read_line(struct entries *entries, struct format_report *report, const char *tex
 {
 	uint32_t line = (uint32_t)report->lines;
 	const char *hash = memchr(text, '#', len), *entry = text;
-	size_t n = format_token(&entry, hash == NULL ? len : (size_t)(hash - text));
+	const char *end = hash == NULL ? text + len : hash;
+	size_t n = format_token(&entry, (size_t)(end - text));
 
 	if (n == 0)
 		return 0;
@@ -24,6 +25,10 @@ read_line(struct entries *entries, struct format_report *report, const char *tex
 	}
 	if (open && hash == NULL) {
 		format_reject(report, line, "cut off before the first #", entry, n);
+		return 0;
+	}
+	if (format_is_half_range(entry, n, (size_t)(end - entry))) {
+		format_reject(report, line, format_half_range, entry, (size_t)(end - entry));
 		return 0;
 	}
 	return format_take(entries, report, line, entry, n);

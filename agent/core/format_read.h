@@ -39,6 +39,14 @@ size_t format_token(const char **text, size_t len);
 
 bool format_is_blank(char c);
 
+/*
+ * Is text[len], whose first token has n bytes, a range with blanks around its hyphen,
+ * "A - B" or "A -B"?  What stands behind a token is not read: of such a line the first address
+ * alone would be in force, and nobody told.
+ */
+bool format_is_half_range(const char *text, size_t n, size_t len);
+extern const char format_half_range[];	/* why it is rejected */
+
 /* Each reads data without a byte order mark.  0, -EBADMSG, -ENOMEM, -E2BIG. */
 
 /* format_text.c: one entry a line. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Text lists: the first blank-separated token of a line is its entry, # and ;
- * start a comment anywhere.
+ * start a comment anywhere.  A range has no blanks: one with them is no entry, rather
+ * than its first address alone.
  */
 #include "core/format_read.h"
 
 #include <string.h>
+
+const char format_half_range[] = "a range is written A-B, without blanks";
 
 bool
 format_is_blank(char c)
@@ -25,6 +28,25 @@ format_token(const char **text, size_t len)
 			break;
 	}
 	return (size_t)(at - *text);
+}
+
+bool
+format_is_half_range(const char *text, size_t n, size_t len)
+{
+	static const char of_addresses[] = "0123456789abcdefABCDEF:.";
+	const char *at = text + n, *end = text + len, *last;
+	struct addr addr;
+
+	while (at < end && format_is_blank(*at))
+		at++;
+	if (at == end || *at != '-')
+		return false;
+	for (at++; at < end && format_is_blank(*at); at++)
+		continue;
+	for (last = at; last < end && *last != '\0' && strchr(of_addresses, *last) != NULL; last++)
+		continue;
+	return last > at && addr_parse(&addr, at, (size_t)(last - at)) == NULL &&
+	    addr_parse(&addr, text, n) == NULL;
 }
 
 /* Bytes from data up to the first c, or size. */
@@ -67,6 +89,11 @@ read_line(struct entries *entries, struct format_report *report, const char *tex
 	if (len > FORMAT_LINE_MAX) {
 		format_reject(report, line, "line longer than 4096 bytes", text,
 		    (size_t)(end - text));
+		return 0;
+	}
+	len = (size_t)(end - text);
+	if (format_is_half_range(text, n, len)) {
+		format_reject(report, line, format_half_range, text, len);
 		return 0;
 	}
 	return format_take(entries, report, line, text, n);

@@ -195,6 +195,57 @@ a_refused_list_has_no_entries(void **state)
 	entries_free(entries);
 }
 
+/* By reading its first word alone "A - B" would be half of what it says. */
+static void
+ranges_with_blanks_are_rejected(void **state)
+{
+	static const struct {
+		const char *text;
+		enum list_format format;
+		bool rejected;
+	} lines[] = {
+		{ "1.2.3.4 - 1.2.3.9", FORMAT_TXT, true },
+		{ "1.2.3.4\t-\t1.2.3.9", FORMAT_TXT, true },
+		{ "1.2.3.4 -1.2.3.9", FORMAT_TXT, true },
+		{ "1.2.3.4 - 1.2.3.9 , 100 , some net", FORMAT_TXT, true },
+		{ "1.2.3.4 - 1.2.3.9,100,some net", FORMAT_TXT, true },
+		{ "1.2.3.4 - 1.2.3.9# seen", FORMAT_TXT, true },
+		{ "2001:db8::1 - 2001:DB8::9", FORMAT_TXT, true },
+		{ "1.2.3.4 - 1.2.3.9#4#2#x#US##0,0#3", FORMAT_ALIEN_VAULT, true },
+		{ "1.2.3.4-1.2.3.9", FORMAT_TXT, false },
+		{ "1.2.3.4-1.2.3.9 - 1.2.3.12", FORMAT_TXT, false },
+		{ "1.2.3.4 - spam, 12 times", FORMAT_TXT, false },
+		{ "1.2.3.4 - 12 times", FORMAT_TXT, false },
+		{ "1.2.3.4 - 2026.11.25", FORMAT_TXT, false },
+		{ "1.2.3.4 - added by 1.2.3.9", FORMAT_TXT, false },
+		{ "1.2.3.4 # - 1.2.3.9", FORMAT_TXT, false },
+		{ "1.2.3.4 -", FORMAT_TXT, false },
+		{ "1.2.3.4 - ", FORMAT_TXT, false },
+		{ "1.2.3.4\t17", FORMAT_TXT, false },
+		{ "1.2.3.4#4 - 1.2.3.9#2", FORMAT_ALIEN_VAULT, false },
+	};
+	struct format_report report;
+	struct entries *entries;
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		entries = entries_new();
+		assert_int_equal(format_read(entries, lines[i].format, lines[i].text,
+		    strlen(lines[i].text), &report), lines[i].rejected ? -ENODATA : 0);
+		entries_free(entries);
+		if (report.rejected != lines[i].rejected || report.accepted == lines[i].rejected)
+			fail_msg("%s: %d", lines[i].text, (int)report.rejected);
+		if (lines[i].rejected)
+			assert_string_equal(report.rejects[0].reason,
+			    "a range is written A-B, without blanks");
+	}
+	/* what it is of is an address: a name stays a name */
+	entries = entries_new();
+	format_read(entries, FORMAT_TXT, "evil.example - 1.2.3.4", 22, &report);
+	assert_int_equal(report.domains, 1);
+	entries_free(entries);
+}
+
 int
 main(void)
 {
@@ -203,6 +254,7 @@ main(void)
 		cmocka_unit_test(rows_are_read),
 		cmocka_unit_test(rows_are_bounded),
 		cmocka_unit_test(patterns_are_judged_whole),
+		cmocka_unit_test(ranges_with_blanks_are_rejected),
 		cmocka_unit_test(quotas_are_told_with_numbers),
 		cmocka_unit_test(a_refused_list_has_no_entries),
 	};
