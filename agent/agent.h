@@ -46,6 +46,7 @@ struct agent {
 	bool said_environment;		/* of AWS, in the log */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
 	struct loop_timer *isolate_timer;	/* the same of isolation */
+	uint64_t restores;		/* of the table, by every enforcer since the agent started */
 	char bypass[ENFORCE_WAYS][ENFORCE_WAY_MAX];	/* as told last, "": none */
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];

@@ -127,6 +127,8 @@ pass_event(struct agent *agent, const struct event *from)
 		agent_note_released(agent, &event);
 		return;
 	}
+	if (event.name == EVENT_TABLE_RESTORED)
+		agent->restores++;
 	events_raise(agent->events, &event);
 }
 

@@ -198,7 +198,7 @@ table_json(const struct agent *agent, const struct role_answers *answers)
 	add_number(endpoints, "live", enforcer->endpoints);
 	add_number(endpoints, "refused", view.refused);
 	add_number(endpoints, "unanswered", view.unanswered);
-	add_number(object, "restores", enforcer->restores);
+	add_number(object, "restores", agent->restores);
 	add_time(object, "lastChange", enforcer->last_change_ms);
 	return object;
 }

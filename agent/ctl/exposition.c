@@ -45,7 +45,7 @@ static const struct metric of_host[] = {
 	{ "table.lastChange", TIME, false, "table_change_timestamp_seconds", "seconds",
 	    "When the table was changed last." },
 	{ "table.restores", NUMBER, true, "table_restores", NULL,
-	    "Times the table was put back after somebody damaged it." },
+	    "Times the table was put back after somebody damaged it, since the agent started." },
 	{ "table.drops.bytes", NUMBER, true, "dropped_bytes", "bytes",
 	    "Dropped and rejected, since the table exists." },
 	{ "table.verdicts.flooded", NUMBER, true, "flooded_packets", "packets",

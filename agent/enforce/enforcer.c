@@ -111,7 +111,6 @@ tell_status(struct enforcer *enforcer, uint64_t token, const char *warning)
 	status->token = token;
 	status->pss = sandbox_pss();
 	status->generation = enforcer->in_force ? enforcer->now.generation : 0;
-	status->restores = enforcer->guard.restores;
 	status->last_change_ms = enforcer->last_change_ms;
 	status->seen_overflow = enforcer->sweep.overflow.total;
 	warn(status, warning);

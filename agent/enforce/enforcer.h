@@ -26,7 +26,6 @@ struct known_list {
 struct guard {
 	struct loop_timer *restore, *protect, *blind;
 	int64_t backoff_ms;	/* of the next try, 0: none has failed */
-	uint64_t restores;
 	struct enforce_change_info damage;	/* changes 0: none to repair */
 	int64_t damaged_ms, restored_ms;	/* loop_now_ms */
 	char trouble[200];	/* empty: none */

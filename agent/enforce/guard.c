@@ -54,7 +54,6 @@ guard_settled(struct enforcer *enforcer)
 		loop_timer_stop(guard->restore);
 	if (guard->damage.changes != 0 && enforcer->in_force) {
 		guard->restored_ms = loop_now_ms();
-		guard->restores++;
 		snprintf(reason, sizeof(reason),
 		    "%.63s was removed or changed, restored after %lld ms", guard->damage.what,
 		    (long long)(guard->restored_ms - guard->damaged_ms));

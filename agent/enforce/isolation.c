@@ -61,7 +61,6 @@ isolation_restore(struct enforcer *enforcer, const struct enforce_change_info *i
 	isolation_renew(enforcer);
 	if (told || enforcer->guard.isolate_trouble[0] != '\0')
 		return;
-	enforcer->guard.restores++;
 	log_warn("isolation restored what=\"%s\" pid=%u program=\"%s\"", info->what, info->pid,
 	    info->program);
 	snprintf(event.program, sizeof(event.program), "%.31s", info->program);

@@ -279,7 +279,6 @@ struct msg_enforcer_status {
 	uint64_t pss;		/* bytes, sandbox_pss() */
 	uint64_t generation;	/* of the image in force, 0: none */
 	struct enforce_stat stat;
-	uint64_t restores;
 	int64_t last_change_ms;	/* wall clock, 0: never */
 	uint64_t seen_overflow;	/* packets of listed remotes that found the seen sets full */
 	uint8_t log;		/* the table has log statements */

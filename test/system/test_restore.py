@@ -67,6 +67,21 @@ def test_damage_by_hand_is_restored_and_told(lab, agent, what, order):
     assert not lab.ping(lab.listed, AGENT_AT_LISTED, 0.3) and not lab.ping(lab.agent, LISTED, 0.3)
 
 
+def test_restores_are_counted_over_an_enforcer_that_died(lab, agent):
+    """The count is the agent's: what is sent up in heartbeats and metrics does not begin anew with a role."""
+    agent.start()
+    for n in (1, 2, 3):
+        lab.nft("flush", "ruleset")
+        assert until(lambda: agent.status()["table"]["restores"] == n and lab.has_table()), agent.log()
+        enforcer = agent.roles()["enforcer"]
+        os.kill(enforcer, signal.SIGKILL)
+        assert until(lambda: agent.roles().get("enforcer", enforcer) != enforcer and agent.ready()), agent.log()
+        # one that puts nothing back counts nothing
+        assert agent.status()["table"]["restores"] == n
+    metrics = agent.ctl("metrics").stdout
+    assert "threatlistd_table_restores_total 3" in metrics, metrics
+
+
 def test_check_says_when_kernel_and_agent_disagree(lab, agent):
     agent.start()
     words = agent.check(LISTED)

@@ -73,11 +73,10 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_ENFORCER_STATUS:
 		printf("{\"type\":\"status\",\"generation\":%llu,\"table\":%s,\"dormant\":%s,"
-		    "\"mode\":%u,\"restores\":%llu,\"overflow\":%llu,\"drops\":%llu,"
+		    "\"mode\":%u,\"overflow\":%llu,\"drops\":%llu,"
 		    "\"pss\":%llu,\"warning\":\"%s\"}\n",
 		    (unsigned long long)status->generation, status->stat.table ? "true" : "false",
 		    status->stat.dormant ? "true" : "false", status->stat.mode,
-		    (unsigned long long)status->restores,
 		    (unsigned long long)status->seen_overflow,
 		    (unsigned long long)status->stat.drops_packets,
 		    (unsigned long long)status->pss, status->warning);

@@ -40,7 +40,7 @@ struct desk {
 	struct event event;	/* the last one, but for ways round the hooks: */
 	struct event bypass[ENFORCE_WAYS];	/* the last of each */
 	struct msg_endpoint endpoint;
-	unsigned int napplied, ndone, nchecked, nverified, nstatus, nevents, nendpoints;
+	unsigned int napplied, ndone, nchecked, nverified, nstatus, nevents, nrestores, nendpoints;
 	struct count *counts;	/* the last of each key, in order of first sight */
 	size_t ncounts, told;
 	bool closed;
@@ -108,6 +108,7 @@ hear(const struct message *message, int *fd, void *arg)
 		}
 		desk.event = message->u.event;
 		desk.nevents++;
+		desk.nrestores += desk.event.name == EVENT_TABLE_RESTORED;
 		break;
 	case MSG_COUNTS:
 		for (i = 0; i < message->u.counts.n; i++)

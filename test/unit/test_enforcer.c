@@ -86,7 +86,7 @@ a_flushed_table_is_restored(void **state)
 	assert_non_null(strstr(desk.event.reason, "table was removed"));
 	assert_true(desk.event.time_ms > 0);
 	ask_status();
-	assert_int_equal(desk.status.restores, 1);
+	assert_int_equal(desk.nrestores, 1);
 	/* and again, the kernel refusing at first */
 	desk.nevents = 0;
 	fake.apply_error = -ENOMEM;
@@ -101,7 +101,7 @@ a_flushed_table_is_restored(void **state)
 	fake.apply_error = 0;
 	assert_true(run(is_restored));
 	ask_status();
-	assert_int_equal(desk.status.restores, 2);
+	assert_int_equal(desk.nrestores, 2);
 	assert_string_equal(desk.status.warning, "");
 }
 
@@ -151,7 +151,7 @@ what_verify_finds_is_damage(void **state)
 	assert_int_equal(fake.applied, 1);
 	assert_non_null(strstr(desk.event.reason, "set nets4_a was removed or changed"));
 	ask_status();
-	assert_int_equal(desk.status.restores, 1);
+	assert_int_equal(desk.nrestores, 1);
 	/* but not in a panic */
 	send_order(ORDER_PANIC, ENFORCE_DROP);
 	assert_true(run(got_done));
