@@ -28,6 +28,7 @@ struct agent;
 struct role;
 struct sources;
 struct control;
+struct groups;
 struct events;
 struct endpoints;
 struct heartbeat;
@@ -58,6 +59,7 @@ struct agent {
 	struct heartbeat *heartbeat;
 	struct handout *handout;
 	struct status *status;
+	struct groups *groups;
 	struct control *control;
 };
 
@@ -159,6 +161,12 @@ const struct msg_confined *role_confined(const struct role *role);
 const char *role_trouble(const struct role *role);
 /* 0, or -EPIPE / -ENOBUFS as channel_send. */
 int role_send(struct role *role, const struct message *message, int fd);
+/*
+ * A process of this program that becomes NAME (entry.h), with the other end of
+ * *fd, a SOCK_SEQPACKET pair, as its channel; it gets the signal when the parent
+ * ends.  0, and *pid; or -errno, and *fd is -1.
+ */
+int role_spawn(const char *name, int signo, pid_t *pid, int *fd);
 void roles_reap(struct agent *agent);
 /* The recount timer: has all counts sent again once the reporter has room. */
 void roles_recount(void *agent);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control_inside.h"
+#include "groups.h"
 #include "runtime/passing.h"
 #include "status_json.h"
 #include "threatlistd/log.h"
@@ -477,10 +478,11 @@ on_client(int listening, uint32_t events, void *arg)
 	fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
-	peer_know(&peer, fd, admins);
+	peer_know(&peer, fd, control->agent->groups);
 	if (!peer.reads) {
+		groups_missed(control->agent->groups);
 		snprintf(message, sizeof(message), "only root, group %.100s and group "
-		    PEER_READERS " may ask", admins);
+		    GROUPS_READERS_NAME " may ask", admins);
 		turn_away(fd, 4, message);
 		return;
 	}

@@ -13,6 +13,7 @@
 
 #include "aws/environment.h"
 #include "entry.h"
+#include "groups.h"
 #include "lock.h"
 #include "roles.h"
 #include "runtime/confine.h"
@@ -157,6 +158,7 @@ reload(struct agent *agent)
 	sinkdirs_make(agent->conf);
 	endpoints_configure(agent->endpoints);
 	heartbeat_configure(agent->heartbeat);
+	groups_configure(agent->groups);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_restart(agent->roles[i]);
 	sources_unite(agent->sources);
@@ -265,6 +267,9 @@ start(struct agent *agent)
 		if (agent->roles[i] == NULL)
 			return -ENOMEM;
 	}
+	agent->groups = groups_new(agent);
+	if (agent->groups == NULL)
+		return -ENOMEM;
 	agent->control = control_new(agent);
 	if (agent->control == NULL)
 		return -ENOMEM;
@@ -287,6 +292,7 @@ run(struct agent *agent)
 	secrets_log(agent->conf);
 	sinkdirs_make(agent->conf);
 	untold_tell(agent);
+	groups_configure(agent->groups);
 	for (i = 0; i < ROLE_LASTING; i++)
 		role_start(agent->roles[i]);
 	heartbeat_configure(agent->heartbeat);
@@ -304,6 +310,7 @@ out:
 	if (rc != 0)
 		log_error("not started error=\"%s\"", strerror(-rc));
 	control_free(agent->control);
+	groups_free(agent->groups);
 	sources_free(agent->sources);
 	status_free(agent->status);
 	endpoints_free(agent->endpoints);
@@ -512,7 +519,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct entry roles[] = {
-		{ "enforcer", enforcer_main }, { "sensor", sensor_main },
+		{ "enforcer", enforcer_main }, { "sensor", sensor_main }, { "groups", groups_main },
 	};
 	struct options options = { .conf_path = CONF_PATH };
 	struct conf_error error;

@@ -2,34 +2,51 @@
 #include "peer.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define GROUPS_MAX	256
+#include "groups.h"
 
-/* Is the peer a member of the group of this name, by its credentials? */
+#define GROUPS_MAX	256
+#define PASSWD_FILE	"/etc/passwd"	/* passwd(5) */
+
+/* Is the peer a member of this group, by its credentials? */
 static bool
-in_group(int fd, gid_t first, const char *name)
+in_group(int fd, gid_t first, const struct groups *groups, enum groups_which which)
 {
-	const struct group *group = getgrnam(name);
-	gid_t groups[GROUPS_MAX];
-	socklen_t size = sizeof(groups);
+	gid_t of[GROUPS_MAX], id;
+	socklen_t size = sizeof(of);
 	size_t i;
 
-	if (group == NULL)
+	if (!groups_id(groups, which, &id))
 		return false;
-	if (first == group->gr_gid)
+	if (first == id)
 		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) != 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, of, &size) != 0)
 		return false;
-	for (i = 0; i < size / sizeof(groups[0]); i++) {
-		if (groups[i] == group->gr_gid)
+	for (i = 0; i < size / sizeof(of[0]); i++) {
+		if (of[i] == id)
 			return true;
 	}
 	return false;
+}
+
+/* By the file alone, which nobody is asked for: a name is for people, the uid says who it is. */
+static void
+name_user(struct peer *peer)
+{
+	FILE *file = fopen(PASSWD_FILE, "re");
+	const struct passwd *user = NULL;
+
+	do {
+		user = file != NULL ? fgetpwent(file) : NULL;
+	} while (user != NULL && user->pw_uid != peer->who.uid);
+	snprintf(peer->by, sizeof(peer->by), "uid %u (%.32s)", peer->who.uid,
+	    user != NULL ? user->pw_name : "?");
+	if (file != NULL)
+		fclose(file);
 }
 
 static void
@@ -58,9 +75,8 @@ name_program(struct peer *peer)
 }
 
 void
-peer_know(struct peer *peer, int fd, const char *admin_group)
+peer_know(struct peer *peer, int fd, const struct groups *groups)
 {
-	const struct passwd *user;
 	socklen_t size = sizeof(peer->who);
 
 	memset(peer, 0, sizeof(*peer));
@@ -68,13 +84,12 @@ peer_know(struct peer *peer, int fd, const char *admin_group)
 		return;
 	peer->operates = peer->reads = peer->who.uid == 0;
 	if (peer->who.uid != 0 && peer->who.uid != getuid()) {
-		peer->operates = in_group(fd, peer->who.gid, admin_group);
-		peer->reads = peer->operates || in_group(fd, peer->who.gid, PEER_READERS);
+		peer->operates = in_group(fd, peer->who.gid, groups, GROUPS_ADMIN);
+		peer->reads = peer->operates ||
+		    in_group(fd, peer->who.gid, groups, GROUPS_READERS);
 	}
 	if (!peer->reads)
 		return;
-	user = getpwuid(peer->who.uid);
-	snprintf(peer->by, sizeof(peer->by), "uid %u (%.32s)", peer->who.uid,
-	    user != NULL ? user->pw_name : "?");
+	name_user(peer);
 	name_program(peer);
 }

@@ -6,16 +6,18 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#define PEER_READERS	"threatlistd"	/* the group that may read */
+struct groups;
 
 struct peer {
 	struct ucred who;	/* when it connected */
 	bool reads, operates;
-	char by[64];		/* "uid 0 (root)", for events and the log */
+	char by[64];		/* "uid 0 (root)", for events and the log; "(?)": not in /etc/passwd */
 	char program[32];	/* of pid, as it calls itself; "?" where /proc does not show it */
 };
 
-/* The agent's own uid neither reads nor operates, unless it is 0: the roles have it. */
-void peer_know(struct peer *peer, int fd, const char *admin_group);
+/*
+ * Asks nobody who could keep it waiting.  The agent's own uid neither reads nor operates, unless it is 0: the roles have it.
+ */
+void peer_know(struct peer *peer, int fd, const struct groups *groups);
 
 #endif

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "groups.h"
 #include "permit.h"
 #include "roles.h"
 #include "runtime/program.h"
@@ -253,28 +254,29 @@ static const char *const of_keys[] = {
 
 /* In the child, between fork and exec. */
 static void __attribute__((noreturn))
-become(enum role_kind kind, int fd, pid_t parent)
+become(const char *role, int signo, int fd, pid_t parent)
 {
 	char *argv[] = { NULL, NULL, NULL, NULL, NULL };
 	static char program[] = "threatlistd", online[] = "threatlistd-online";
 	static char option[] = "--role", person[] = "-f";
-	bool is_online = kind == ROLE_FEED || kind == ROLE_REPORTER;
+	bool is_reporter = strcmp(role, names[ROLE_REPORTER]) == 0;
+	bool is_online = is_reporter || strcmp(role, names[ROLE_FEED]) == 0;
 	char name[16];
 	sigset_t none;
 	size_t i;
 	int n = 0;
 
-	snprintf(name, sizeof(name), "%s", names[kind]);
+	snprintf(name, sizeof(name), "%s", role);
 	argv[n++] = is_online ? online : program;
 	argv[n++] = option;
 	argv[n++] = name;
 	if (log_style() == LOG_STYLE_PERSON)
 		argv[n++] = person;
-	for (i = 0; kind != ROLE_REPORTER && i < sizeof(of_keys) / sizeof(of_keys[0]); i++)
+	for (i = 0; !is_reporter && i < sizeof(of_keys) / sizeof(of_keys[0]); i++)
 		unsetenv(of_keys[i]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, kind == ROLE_REPORTER ? SIGTERM : SIGKILL);
+	prctl(PR_SET_PDEATHSIG, signo);
 	if (getppid() != parent)
 		_exit(1);
 	if (fd == CHANNEL_FD)
@@ -339,29 +341,42 @@ brief(struct role *role)
 }
 
 int
-role_start(struct role *role)
+role_spawn(const char *name, int signo, pid_t *pid, int *fd)
 {
-	pid_t parent = getpid();
+	pid_t parent = getpid(), child;
 	int fds[2], error;
 
+	*fd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
 		return -errno;
-	role->pid = fork();
-	if (role->pid == 0)
-		become(role->kind, fds[1], parent);
+	child = fork();
+	if (child == 0)
+		become(name, signo, fds[1], parent);
 	error = errno;
 	close(fds[1]);
-	if (role->pid < 0) {
-		role->pid = 0;
+	if (child < 0) {
 		close(fds[0]);
-		log_error("role not started role=%s error=\"%s\"", names[role->kind],
-		    strerror(error));
+		log_error("role not started role=%s error=\"%s\"", name, strerror(error));
 		return -error;
 	}
-	role->channel = channel_new(role->agent->loop, fds[0], on_message, on_closed, role);
+	*pid = child;
+	*fd = fds[0];
+	return 0;
+}
+
+int
+role_start(struct role *role)
+{
+	int fd, error;
+
+	error = role_spawn(names[role->kind], role->kind == ROLE_REPORTER ? SIGTERM : SIGKILL,
+	    &role->pid, &fd);
+	if (error != 0)
+		return error;
+	role->channel = channel_new(role->agent->loop, fd, on_message, on_closed, role);
 	if (role->channel == NULL) {
 		error = errno;
-		close(fds[0]);
+		close(fd);
 		kill(role->pid, SIGKILL);
 		return -error;
 	}
@@ -557,6 +572,7 @@ roles_reap(struct agent *agent)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		groups_reaped(agent->groups, pid);
 		for (i = 0; i < ROLE_END; i++) {
 			if (agent->roles[i] != NULL && agent->roles[i]->pid == pid) {
 				role_ended(agent->roles[i], status);

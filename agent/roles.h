@@ -11,6 +11,8 @@ int feed_main(void);
 int enforcer_main(void);
 int sensor_main(void);
 int reporter_main(void);
+/* None of these, and without a config: answers one question of groups.h. */
+int groups_main(void);
 
 /* A role that wants to be started again at once, without it counting as a failure. */
 #define EXIT_REOPEN	75	/* EX_TEMPFAIL, sysexits(3) */

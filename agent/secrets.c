@@ -12,6 +12,7 @@
 #include "threatlistd/log.h"
 
 #define AGENT_USER	"threatlistd"	/* and its group: packaging/systemd/threatlistd.sysusers */
+#define PASSWD_FILE	"/etc/passwd"	/* passwd(5) */
 #define ANYBODY		(S_IROTH | S_IWOTH)
 
 /* What is gone through, and what was told of already: sinks share tokens. */
@@ -55,15 +56,34 @@ is_known(const struct look *look, const struct stat *st)
 	return false;
 }
 
+/*
+ * The user of the service, which is made on the host itself: who asks name services
+ * may have to wait for them, and this is asked for each status.
+ */
+static bool
+is_of_agent(const struct stat *st)
+{
+	FILE *file = fopen(PASSWD_FILE, "re");
+	const struct passwd *user = NULL;
+	bool is;
+
+	do {
+		user = file != NULL ? fgetpwent(file) : NULL;
+	} while (user != NULL && strcmp(user->pw_name, AGENT_USER) != 0);
+	/* without one the agent is somebody else's, and the file is as it should be with its owner */
+	is = user == NULL || st->st_uid == user->pw_uid;
+	if (file != NULL)
+		fclose(file);
+	return is;
+}
+
 /* The agent must still be able to read it: as its owner, or as a member of its group. */
 static void
 say_fix(struct secret *secret, const struct stat *st)
 {
-	const struct passwd *user = getpwnam(AGENT_USER);
-
 	if (secret->list)
 		snprintf(secret->fix, sizeof(secret->fix), "chmod o-w %s", secret->path);
-	else if (user == NULL || st->st_uid == user->pw_uid)
+	else if (is_of_agent(st))
 		snprintf(secret->fix, sizeof(secret->fix), "chmod 0600 %s", secret->path);
 	else
 		snprintf(secret->fix, sizeof(secret->fix), "chown root:" AGENT_USER

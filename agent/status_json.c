@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "groups.h"
 #include "runtime/sandbox.h"
 #include "secrets.h"
 #include "sinkdirs.h"
@@ -397,6 +398,8 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		warn(warnings, "sensor: %s", answers->sensor.warning);
 	if (answers->reporter.warning[0] != '\0')
 		warn(warnings, "reporter: %s", answers->reporter.warning);
+	if (groups_trouble(agent->groups)[0] != '\0')
+		warn(warnings, "groups are not looked up: %s", groups_trouble(agent->groups));
 	/* looked at each time: it is over as soon as somebody has seen to it */
 	secrets_look(agent->conf, warn_of_secret, warnings);
 	sinkdirs_look(agent->conf, warn_of_sinkdir, warnings);
