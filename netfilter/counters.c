@@ -43,6 +43,7 @@ take_seen(const struct element *element, void *arg)
 		.endpoint = reading->endpoint,
 		.packets = element->packets,
 		.bytes = element->bytes,
+		.left_ms = element->left_ms,
 	};
 
 	if (element->key_size != (reading->family == FAMILY_V4 ? 4u : 16u))

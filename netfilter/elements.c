@@ -200,6 +200,10 @@ read_element(const struct nlattr *nest, element_fn *each, void *arg)
 			if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 				element.flags = ntohl(mnl_attr_get_u32(attr));
 			break;
+		case NFTA_SET_ELEM_EXPIRATION:
+			if (mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
+				element.left_ms = be64toh(mnl_attr_get_u64(attr));
+			break;
 		case NFTA_SET_ELEM_USERDATA:
 			element.userdata = mnl_attr_get_payload(attr);
 			element.userdata_size = mnl_attr_get_payload_len(attr);

@@ -36,6 +36,7 @@ struct element {
 	size_t key_size;
 	uint32_t flags;			/* NFT_SET_ELEM_… */
 	uint64_t packets, bytes;	/* of its counter */
+	uint64_t left_ms;		/* until it expires; 0: never, or now */
 	const void *userdata;		/* NULL: none */
 	size_t userdata_size;
 };

@@ -35,7 +35,6 @@
 
 #define SEEN_SIZE		65536u
 #define SEEN_EP_SIZE		4096u	/* a day's worth of endpoints in an hour */
-#define SEEN_TIMEOUT_MS		(60u * 60u * 1000u)
 #define HASH_BUCKETS_MIN	2048u
 
 static const struct set_info sets[SET_TURNS] = {
@@ -271,7 +270,7 @@ create_seen(struct batch *batch, enum set_fixture fixture, unsigned int family, 
 
 	spec.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL;
 	spec.size = size;
-	spec.timeout_ms = SEEN_TIMEOUT_MS;
+	spec.timeout_ms = ENFORCE_SEEN_MS;
 	create(batch, &spec);
 }
 

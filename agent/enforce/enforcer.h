@@ -66,6 +66,7 @@ struct sweep {
 	bool closing;		/* the table goes: nothing can be put off */
 	uint8_t mode;		/* enum enforce_mode of the table in this reading */
 	int64_t wall_ms;	/* of this reading */
+	int64_t since_ms;	/* loop_now_ms: all that came before is booked; 0: not all */
 };
 
 /* A reading of all members that is under way. */

@@ -10,6 +10,19 @@
 #include "enforce/ledger_rows.h"
 
 #define ENTRIES_MAX	4096u	/* watched for floods at once */
+#define EXPIRY_SLACK_MS	1000	/* when an element expires is known no better than a reading takes */
+
+/*
+ * Is it the element of the last reading?  One that expired and came again before
+ * enough readings missed it counts from zero, and whoever calls once an hour would
+ * be taken for silent.  Its packets show in the time when it expires; they made it
+ * anew if they came after that time.
+ */
+enum life {
+	LIFE_SAME = 0,
+	LIFE_ANEW = -1,
+	LIFE_UNSURE = -2,	/* it expired, or was about to, between this reading and the last */
+};
 
 /* What no restart needs is kept beside the rows, in memory of the process. */
 struct ledger {
@@ -18,6 +31,8 @@ struct ledger {
 	uint32_t max_elements, max_keys;
 	uint32_t reading;		/* number of the one that goes on */
 	uint32_t *last_reading;		/* by element: the last one that saw it */
+	/* by element: as the last reading had it, 0: unknown; what is negative is an enum life */
+	int64_t *expires_ms;
 	uint32_t *references;		/* by key: elements booked there */
 	bool *waits;			/* by key: it is in the queue */
 	uint32_t *queue;		/* ring of keys to tell; each is in it at most once */
@@ -80,12 +95,13 @@ ledger_open(struct ledger **ledgerp, const struct ledger_conf *conf, const char 
 	ledger->max_keys = conf->max_keys;
 	ledger->aggregate = aggregate_new(ENTRIES_MAX);
 	ledger->last_reading = calloc(conf->max_elements, sizeof(*ledger->last_reading));
+	ledger->expires_ms = calloc(conf->max_elements, sizeof(*ledger->expires_ms));
 	ledger->references = calloc(conf->max_keys, sizeof(*ledger->references));
 	ledger->waits = calloc(conf->max_keys, sizeof(*ledger->waits));
 	ledger->queue = calloc(conf->max_keys, sizeof(*ledger->queue));
 	error = -ENOMEM;
 	if (ledger->aggregate == NULL || ledger->last_reading == NULL ||
-	    ledger->references == NULL || ledger->waits == NULL || ledger->queue == NULL)
+	    ledger->expires_ms == NULL || ledger->references == NULL || ledger->waits == NULL || ledger->queue == NULL)
 		goto fail;
 	error = rows_open(&ledger->rows, conf, anew);
 	if (error != 0)
@@ -106,6 +122,7 @@ ledger_free(struct ledger *ledger)
 	rows_close(&ledger->rows);
 	aggregate_free(ledger->aggregate);
 	free(ledger->last_reading);
+	free(ledger->expires_ms);
 	free(ledger->references);
 	free(ledger->waits);
 	free(ledger->queue);
@@ -153,18 +170,47 @@ last_values(const struct ledger *ledger, const struct element_row *row, uint64_t
 	*bytes = same_table ? row->bytes : 0;
 }
 
+static enum life
+life_of(const struct ledger *ledger, uint32_t element, const struct ledger_reading *reading)
+{
+	const struct element_row *row = &ledger->rows.elements[element];
+	int64_t before = ledger->expires_ms[element], moved = reading->expires_ms - before;
+
+	if (before < 0)
+		return (enum life)before;
+	if (before == 0 || reading->expires_ms == 0 ||
+	    row->table_epoch != ledger->rows.header->table_epoch)
+		return LIFE_SAME;
+	/* packets came, but there are no more of them: half the time is beyond any doubt */
+	if (reading->packets <= row->packets)
+		return moved >= ENFORCE_SEEN_MS / 2 ? LIFE_ANEW : LIFE_SAME;
+	if (moved < ENFORCE_SEEN_MS - EXPIRY_SLACK_MS)
+		return LIFE_SAME;
+	return reading->since_ms >= before + EXPIRY_SLACK_MS ? LIFE_ANEW : LIFE_UNSURE;
+}
+
 bool
 ledger_changed(struct ledger *ledger, const struct ledger_reading *reading)
 {
 	uint32_t element = rows_find_element(&ledger->rows, &reading->remote,
 	    reading->dir, reading->instance);
 	uint64_t last_packets, last_bytes;
+	enum life life;
 
 	if (element == ROWS_NONE)
 		return reading->packets != 0;
+	life = life_of(ledger, element, reading);
 	ledger->last_reading[element] = ledger->reading;
+	if (life != LIFE_SAME) {
+		/* kept until it is booked */
+		ledger->expires_ms[element] = life;
+		return true;
+	}
 	last_values(ledger, &ledger->rows.elements[element], &last_packets, &last_bytes);
-	return reading->packets != last_packets || reading->bytes != last_bytes;
+	if (reading->packets != last_packets || reading->bytes != last_bytes)
+		return true;
+	ledger->expires_ms[element] = reading->expires_ms;
+	return false;
 }
 
 /* The direction as it is told. */
@@ -296,16 +342,20 @@ booked_key(const struct ledger *ledger, const struct element_row *element,
 /* Adds to the key what came since the last reading. */
 static void
 add_up(struct ledger *ledger, const struct ledger_reading *reading, struct element_row *element,
-    struct count *count, int64_t now_ms)
+    enum life life, struct count *count, int64_t now_ms)
 {
 	bool dropped = reading->verdict == VERDICT_DROPPED ||
 	    reading->verdict == VERDICT_REJECTED;
 	uint64_t packets, bytes;
 
 	last_values(ledger, element, &packets, &bytes);
-	if (reading->packets < packets || reading->bytes < bytes) {
+	if (life == LIFE_ANEW) {
+		packets = bytes = 0;
+	} else if (reading->packets < packets || reading->bytes < bytes) {
 		/* it went and came again: what it counted before it went is unknown */
 		packets = bytes = 0;
+		count->flags |= COUNT_APPROXIMATE;
+	} else if (life == LIFE_UNSURE) {
 		count->flags |= COUNT_APPROXIMATE;
 	}
 	packets = reading->packets - packets;
@@ -345,6 +395,7 @@ ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t
 	struct element_row element_row;
 	struct key_row key_row;
 	uint32_t element, key = ROWS_NONE, before = ROWS_NONE;
+	enum life life = LIFE_SAME;
 
 	element = rows_find_element(rows, &reading->remote, reading->dir, reading->instance);
 	if (element == ROWS_NONE) {
@@ -354,13 +405,15 @@ ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t
 	} else {
 		element_row = rows->elements[element];
 		before = element_row.key;
+		if (ledger->expires_ms[element] < 0)
+			life = (enum life)ledger->expires_ms[element];
 		key = booked_key(ledger, &element_row, reading, &key_row);
 	}
 	if (key == ROWS_NONE)
 		key = choose_key(ledger, reading, now_ms, &key_row);
 	if (key == ROWS_NONE)
 		goto refuse;
-	add_up(ledger, reading, &element_row, &key_row.count, now_ms);
+	add_up(ledger, reading, &element_row, life, &key_row.count, now_ms);
 	element_row.key = key;
 	ledger->elements += rows->elements[element].used == 0;
 	ledger->keys += rows->keys[key].used == 0;
@@ -369,6 +422,7 @@ ledger_book(struct ledger *ledger, const struct ledger_reading *reading, int64_t
 		ledger->references[before]--;
 	ledger->references[key]++;
 	ledger->last_reading[element] = ledger->reading;
+	ledger->expires_ms[element] = reading->expires_ms;
 	enqueue(ledger, key);
 	return true;
 refuse:
@@ -393,6 +447,7 @@ ledger_end(struct ledger *ledger, bool wide)
 		}
 		ledger->references[rows->elements[i].key]--;
 		rows_drop_element(rows, i);
+		ledger->expires_ms[i] = 0;
 		ledger->elements--;
 	}
 	ledger->inherits = false;

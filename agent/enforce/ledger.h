@@ -15,12 +15,13 @@
 #ifndef ENFORCE_LEDGER_H
 #define ENFORCE_LEDGER_H
 
+#include "threatlistd/enforce.h"
 #include "threatlistd/sighting.h"
 
 #define LEDGER_ELEMENTS		(5u * 65536)	/* the four seen sets', and wide prefixes */
 #define LEDGER_KEYS		LEDGER_ELEMENTS
 #define LEDGER_ORIGIN_MAX	64		/* bytes with the NUL */
-#define LEDGER_KEY_IDLE_MS	(2 * 3600 * 1000)	/* twice the timeout of an element */
+#define LEDGER_KEY_IDLE_MS	(2 * ENFORCE_SEEN_MS)
 #define LEDGER_MISSES		4	/* readings an element must miss before it has expired */
 
 struct ledger;
@@ -69,6 +70,8 @@ struct ledger_reading {
 	uint8_t verdict;		/* enum verdict */
 	uint32_t instance;		/* 0: a remote's; else a wide prefix's, in this set */
 	uint64_t packets, bytes;	/* as the kernel says, since its element exists */
+	/* monotonic: when it expires, later with each packet, and what came after which is new.  0: not said */
+	int64_t expires_ms, since_ms;
 	struct ledger_label label;
 };
 

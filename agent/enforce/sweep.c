@@ -91,6 +91,10 @@ take_seen(const struct enforce_seen *seen, void *arg)
 	reading.instance = seen->instance;
 	reading.packets = seen->packets;
 	reading.bytes = seen->bytes;
+	if (seen->left_ms != 0) {
+		reading.expires_ms = sweep->last.begun_ms + (int64_t)seen->left_ms;
+		reading.since_ms = sweep->since_ms;
+	}
 	if (!ledger_changed(ledger, &reading))
 		return;
 	if (!label_of(enforcer, &reading, &reading.label)) {
@@ -151,6 +155,7 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 {
 	struct sweep *sweep = &enforcer->sweep;
 	struct enforce_stat stat;
+	int64_t begun_ms = loop_now_ms();
 	uint32_t missing;
 	bool wide;
 	int error;
@@ -162,8 +167,10 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	if (error != 0 || !stat.table || stat.table_epoch == 0)
 		return error;
 	note_overflow(&sweep->overflow, &stat);
-	if (nothing_new(sweep, &stat))
+	if (nothing_new(sweep, &stat)) {
+		sweep->since_ms = begun_ms;
 		return 0;
+	}
 	sweep->mode = stat.mode;
 	sweep->wall_ms = loop_wall_ms();
 	ledger_begin(sweep->file.ledger, stat.table_epoch);
@@ -177,6 +184,7 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	sweep->last.wide = sweep->misfits == 0;
 	sweep->last.flooded = stat.flooded_packets;
 	missing = ledger_end(sweep->file.ledger, wide);
+	sweep->since_ms = sweep->misfits == 0 ? begun_ms : 0;
 	sweep->last.whole = missing == 0 && sweep->misfits == 0;
 	return 0;
 }

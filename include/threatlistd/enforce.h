@@ -34,6 +34,8 @@ struct enforce_allow {
 	char comment[ENFORCE_COMMENT_MAX];	/* empty: none */
 };
 
+#define ENFORCE_SEEN_MS	(60 * 60 * 1000)	/* without a packet the kernel forgets a remote */
+
 /* What the kernel counted of one remote, or of all that a wide prefix has too many of. */
 struct enforce_seen {
 	struct addr remote;		/* of a prefix: its first address that is no other entry's */
@@ -43,6 +45,7 @@ struct enforce_seen {
 	/* 0: a remote; else a prefix, as a member of the kernel's set with this number */
 	uint32_t instance;
 	uint64_t packets, bytes;	/* since the element, or the set, exists */
+	uint64_t left_ms;		/* of ENFORCE_SEEN_MS since its last packet; 0: not said */
 };
 typedef void enforce_seen_fn(const struct enforce_seen *seen, void *arg);
 

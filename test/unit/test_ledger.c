@@ -249,6 +249,78 @@ expires_and_comes_again(void **state)
 	close_book(&book);
 }
 
+/* A reading of one element with the time when it expires; all before since is booked. */
+static void
+sweep_at(struct ledger *ledger, uint64_t packets, int64_t touched_ms, int64_t since_ms)
+{
+	struct ledger_reading one = reading(5, DIR_IN, packets, false);
+
+	one.expires_ms = touched_ms + ENFORCE_SEEN_MS;
+	one.since_ms = since_ms;
+	ledger_begin(ledger, 1);
+	if (ledger_changed(ledger, &one))
+		assert_true(ledger_book(ledger, &one, NOW));
+	ledger_end(ledger, true);
+}
+
+/* The next call is just late enough: the element expired and was made anew between two readings. */
+static void
+an_hourly_caller_is_counted_each_time(void **state)
+{
+	const int64_t hour = ENFORCE_SEEN_MS, first = 5000000;
+	struct book book;
+	struct count count;
+
+	new_book(&book, SMALL, SMALL);
+	sweep_at(book.ledger, 3, first, 0);
+	sweep_at(book.ledger, 3, first + 20, first + 400);
+	assert_int_equal(only_unsent(book.ledger).packets, 3);
+	sweep_at(book.ledger, 3, first + hour + 10, first + hour - 100);
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.packets, 6);
+	assert_int_equal(count.bytes, 600);
+	assert_int_equal(count.flags, 0);
+	/* seen in its middle, then whole */
+	sweep_at(book.ledger, 1, first + 2 * hour + 50, first + 2 * hour);
+	sweep_at(book.ledger, 3, first + 2 * hour + 90, first + 2 * hour + 60);
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.packets, 9);
+	assert_int_equal(count.flags, 0);
+	/* more than before, and nothing came until it had expired */
+	sweep_at(book.ledger, 4, first + 3 * hour + 3000, first + 3 * hour + 2900);
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.packets, 13);
+	assert_int_equal(count.flags, 0);
+	/* more than before around that time: it may be the same element */
+	sweep_at(book.ledger, 7, first + 4 * hour + 3010, first + 4 * hour + 2800);
+	count = only_unsent(book.ledger);
+	assert_int_equal(count.packets, 16);
+	assert_int_equal(count.flags, COUNT_APPROXIMATE);
+	close_book(&book);
+}
+
+static void
+what_was_not_booked_is_still_made_anew(void **state)
+{
+	const int64_t first = 5000000, later = first + ENFORCE_SEEN_MS + 10;
+	struct ledger_reading one = reading(5, DIR_IN, 3, false);
+	struct book book;
+
+	new_book(&book, SMALL, SMALL);
+	sweep_at(book.ledger, 3, first, 0);
+	only_unsent(book.ledger);
+	one.expires_ms = later + ENFORCE_SEEN_MS;
+	ledger_begin(book.ledger, 1);
+	assert_true(ledger_changed(book.ledger, &one));
+	ledger_end(book.ledger, true);
+	sweep_at(book.ledger, 3, later, later + 100);
+	assert_int_equal(only_unsent(book.ledger).packets, 6);
+	sweep_at(book.ledger, 3, later + 30, later + 300);
+	sweep_at(book.ledger, 4, later + 1000, later + 500);
+	assert_int_equal(only_unsent(book.ledger).packets, 7);
+	close_book(&book);
+}
+
 static void
 a_broken_reading_expires_nothing(void **state)
 {
@@ -478,6 +550,8 @@ main(void)
 		cmocka_unit_test(a_new_table_starts_from_zero),
 		cmocka_unit_test(older_values_than_the_ledger_are_approximate),
 		cmocka_unit_test(expires_and_comes_again),
+		cmocka_unit_test(an_hourly_caller_is_counted_each_time),
+		cmocka_unit_test(what_was_not_booked_is_still_made_anew),
 		cmocka_unit_test(a_broken_reading_expires_nothing),
 		cmocka_unit_test(idle_keys_go_once_told),
 		cmocka_unit_test(without_room_nothing_is_lost_that_stays),
