@@ -183,6 +183,22 @@ finding_severity(uint8_t direction, bool blocked)
 	return blocked ? SEVERITY_MEDIUM : SEVERITY_OUTBOUND_PASSED;
 }
 
+/*
+ * Receivers take the later one for the newer, and what it tells of for earlier than
+ * it, even after the clock was set back.
+ */
+static int64_t
+update_time(const struct finding *finding, int64_t now_ms)
+{
+	int64_t least = finding->created_ms;
+
+	if (finding->revision > 0 && now_ms < finding->updated_ms)
+		least = finding->updated_ms + 1;
+	if (finding->last_ms > least)
+		least = finding->last_ms;
+	return now_ms > least ? now_ms : least;
+}
+
 void
 finding_accept(struct finding *finding, int64_t now_ms)
 {
@@ -190,9 +206,7 @@ finding_accept(struct finding *finding, int64_t now_ms)
 	finding->severity = finding_severity(finding->direction, finding->blocked);
 	finding->told_packets = all_packets(finding);
 	finding->told_dropped = all_dropped(finding);
-	/* receivers take the later one for the newer, even after the clock was set back */
-	finding->updated_ms = finding->revision > 0 && now_ms < finding->updated_ms ?
-	    finding->updated_ms + 1 : now_ms;
+	finding->updated_ms = update_time(finding, now_ms);
 	finding->revision++;
 	if (finding->active)
 		finding->count++;

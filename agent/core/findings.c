@@ -106,8 +106,8 @@ touch(struct findings *findings, struct live *live, int64_t now_ms)
 	table_mark(findings, live->peer, CHANGE_ACTIVITY);
 	TAILQ_REMOVE(&findings->by_age, live, age);
 	TAILQ_INSERT_TAIL(&findings->by_age, live, age);
-	if (!live->fresh && table_due_ms(findings, &live->finding) < findings->scan_ms)
-		findings->scan_ms = table_due_ms(findings, &live->finding);
+	if (!live->fresh && table_due_ms(findings, live) < findings->scan_ms)
+		findings->scan_ms = table_due_ms(findings, live);
 	if (findings->scan_ms > now_ms + SCAN_MAX_MS)
 		findings->scan_ms = now_ms + SCAN_MAX_MS;
 }
@@ -198,7 +198,8 @@ settle_held(struct findings *findings, struct peer *peer, int64_t now_ms)
 /*
  * No sighting came.  What was dropped or rejected never became a flow: each
  * direction began by itself.  Of what passed, one direction alone is that
- * one, and with both the remote is taken for the one that began.
+ * one, and with both the remote is taken for the one that began.  The two may
+ * differ: one was counted before the mode changed, the other after it.
  */
 void
 findings_open_held(struct findings *findings, struct peer *peer, int64_t now_ms)
@@ -211,7 +212,7 @@ findings_open_held(struct findings *findings, struct peer *peer, int64_t now_ms)
 
 	if (in)
 		room = get_live(findings, peer, FLOW_INBOUND, count->action, now_ms) != NULL;
-	if (out && (!in || stopped))
+	if (out && (!in || stopped || home_of(peer, &held->last[DIR_OUT]) == NULL))
 		room = get_live(findings, peer, FLOW_OUTBOUND, held->last[DIR_OUT].action,
 		    now_ms) != NULL && room;
 	if (!room)

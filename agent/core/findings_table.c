@@ -191,6 +191,7 @@ table_insert(struct findings *findings, struct peer *peer, const struct finding 
 	if (live == NULL)
 		return NULL;
 	live->finding = *finding;
+	live->told_ms = finding->updated_ms;
 	live->peer = peer;
 	if (finding->direction == FLOW_INBOUND)
 		peer->inbound = live;
@@ -224,8 +225,8 @@ table_unfresh(struct findings *findings, struct live *live)
 }
 
 int64_t
-table_due_ms(const struct findings *findings, const struct finding *finding)
+table_due_ms(const struct findings *findings, const struct live *live)
 {
-	return finding->updated_ms + findings->conf.update_interval_ms;
+	return live->told_ms + findings->conf.update_interval_ms;
 }
 

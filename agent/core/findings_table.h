@@ -20,6 +20,7 @@ struct live {
 	struct finding finding;
 	unsigned int change;		/* or of enum findings_change */
 	int64_t tell_ms;		/* while in fresh: when it is told at the latest */
+	int64_t told_ms;		/* by the clock of then; updated_ms may be ahead of it */
 	bool fresh;			/* in findings->fresh: never told */
 	uint64_t lists_generation, lists;	/* that finding.lists was made of */
 	struct peer *peer;
@@ -99,6 +100,6 @@ void table_mark(struct findings *findings, struct peer *peer, unsigned int chang
 void findings_open_held(struct findings *findings, struct peer *peer, int64_t now_ms);
 
 /* When activity of a told finding is told at the earliest. */
-int64_t table_due_ms(const struct findings *findings, const struct finding *finding);
+int64_t table_due_ms(const struct findings *findings, const struct live *live);
 
 #endif

@@ -9,6 +9,7 @@ accept_update(struct findings *findings, struct live *live, int64_t now_ms)
 {
 	table_unfresh(findings, live);
 	finding_accept(&live->finding, now_ms);
+	live->told_ms = now_ms;
 	live->change |= CHANGE_ACTIVITY | CHANGE_UPDATE;
 	table_mark(findings, live->peer, CHANGE_ACTIVITY | CHANGE_UPDATE);
 }
@@ -19,13 +20,13 @@ look_at(struct findings *findings, struct live *live, int64_t now_ms, int64_t *n
 {
 	struct finding *finding = &live->finding;
 	struct peer *peer = live->peer;
-	int64_t due = table_due_ms(findings, finding);
+	int64_t due = table_due_ms(findings, live);
 
 	if (live->fresh)
 		return;
 	if (finding->active) {
-		/* a clock that was set back must not silence a finding */
-		if (due <= now_ms || finding->updated_ms > now_ms)
+		/* a clock that was set back must not silence a finding, nor make it told all the time */
+		if (due <= now_ms || live->told_ms > now_ms)
 			accept_update(findings, live, now_ms);
 		else if (due < *next_ms)
 			*next_ms = due;
@@ -120,6 +121,19 @@ findings_changed(const struct findings *findings)
 	return findings->change;
 }
 
+/* False: nothing is left of it, or part began in an epoch before. */
+static bool
+take_back(struct traffic *value, const struct traffic *part)
+{
+	if (value->packets <= part->packets || value->bytes < part->bytes ||
+	    value->dropped < part->dropped)
+		return false;
+	value->packets -= part->packets;
+	value->bytes -= part->bytes;
+	value->dropped -= part->dropped;
+	return true;
+}
+
 static int
 each_of_peer(struct peer *peer, findings_finding_fn *on_finding, findings_counter_fn *on_counter,
     void *arg)
@@ -132,10 +146,14 @@ each_of_peer(struct peer *peer, findings_finding_fn *on_finding, findings_counte
 		if (both[i] != NULL && both[i]->change != CHANGE_NONE)
 			result = on_finding(&both[i]->finding, both[i]->change, arg);
 	}
-	/* what waits is in no finding yet: its counters are not saved before it */
-	for (i = 0; i < 2 && result == 0 && peer->held == NULL; i++) {
-		if (peer->counter_changed[i])
-			result = on_counter(&peer->counters[i], arg);
+	for (i = 0; i < 2 && result == 0; i++) {
+		struct counter counter = peer->counters[i];
+
+		if (!peer->counter_changed[i])
+			continue;
+		/* what waits is in no finding yet, and all else is: that is saved together */
+		if (peer->held == NULL || take_back(&counter.value, &peer->held->traffic[i]))
+			result = on_counter(&counter, arg);
 	}
 	return result;
 }

@@ -23,12 +23,16 @@ test_an_update_is_newer_whatever_the_clock_says(void **state)
 	assert_null(range_parse(&remote, "203.0.113.9", strlen("203.0.113.9"), &notes));
 	finding_init(&finding, &remote, false, FLOW_INBOUND, NOW);
 	finding_accept(&finding, NOW - 5);
-	assert_int_equal(finding.updated_ms, NOW - 5);
+	assert_int_equal(finding.updated_ms, NOW);
 	finding_accept(&finding, NOW + 10);
 	assert_int_equal(finding.updated_ms, NOW + 10);
 	finding_accept(&finding, NOW - 3600000);
 	assert_int_equal(finding.updated_ms, NOW + 11);
 	assert_int_equal(finding.revision, 3);
+	/* nor does it tell of what comes after it */
+	finding.last_ms = NOW + 50;
+	finding_accept(&finding, NOW - 3600000);
+	assert_int_equal(finding.updated_ms, NOW + 50);
 	finding_fini(&finding);
 }
 

@@ -167,6 +167,28 @@ counts_alone_find_their_direction(void **state)
 
 /* The sighting comes a little later than the counts: replies are no inbound finding. */
 /* What we send to a remote that we drop is no reply to what it sent. */
+/* Counted before and after the mode changed: both are told, and nothing falls between them. */
+static void
+a_mode_that_changes_loses_no_direction(void **state)
+{
+	static const uint8_t verdicts[2] = { VERDICT_WATCHED, VERDICT_DROPPED };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct world world = begin();
+		const struct finding *in, *out;
+
+		tell(&world, "203.0.113.9", DIR_IN, verdicts[i], 3, i * 3);
+		tell(&world, "203.0.113.9", DIR_OUT, verdicts[1 - i], 2, (1 - i) * 2);
+		pass(&world, COUNT_WAIT_MS);
+		in = must_find(&world, "203.0.113.9", FLOW_INBOUND);
+		out = must_find(&world, "203.0.113.9", FLOW_OUTBOUND);
+		assert_int_equal(in->in.packets, 3);
+		assert_int_equal(out->out.packets, 2);
+		findings_free(world.findings);
+	}
+}
+
 static void
 stopped_packets_open_their_own_direction(void **state)
 {
@@ -200,6 +222,7 @@ answers_of_a_cut_flow_are_not_inbound(void **state)
 	findings_free(world.findings);
 }
 
+/* The sighting comes a little later than the counts: replies are no inbound finding. */
 static void
 late_sighting_gives_the_direction(void **state)
 {
@@ -401,6 +424,7 @@ main(void)
 		cmocka_unit_test(first_count_tells_a_sighted_one),
 		cmocka_unit_test(sighting_alone_is_told),
 		cmocka_unit_test(counts_alone_find_their_direction),
+		cmocka_unit_test(a_mode_that_changes_loses_no_direction),
 		cmocka_unit_test(stopped_packets_open_their_own_direction),
 		cmocka_unit_test(answers_of_a_cut_flow_are_not_inbound),
 		cmocka_unit_test(late_sighting_gives_the_direction),

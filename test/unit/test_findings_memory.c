@@ -183,6 +183,43 @@ waiting_counts_are_not_saved(void **state)
 	findings_free(world.findings);
 }
 
+static int
+keep_counter(const struct counter *counter, void *arg)
+{
+	((struct counter *)arg)[counter->dir] = *counter;
+	return 0;
+}
+
+/* A crash then would count twice what is in a finding on disk, and not in its counter. */
+static void
+what_does_not_wait_is_saved_beside_what_does(void **state)
+{
+	struct counter saved[2] = { { .dir = DIR_IN }, { .dir = DIR_OUT } };
+	struct world world = begin();
+
+	tell(&world, "203.0.113.9", DIR_OUT, VERDICT_WATCHED, 4, 0);
+	pass(&world, COUNT_WAIT_MS);
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_WATCHED, 3, 0);
+	findings_each_changed(world.findings, ignore_finding, keep_counter, saved);
+	findings_saved(world.findings);
+	assert_int_equal(saved[DIR_IN].value.packets, 3);
+	/* the mode changed: what is stopped is no answer, and waits */
+	tell(&world, "203.0.113.9", DIR_OUT, VERDICT_DROPPED, 9, 5);
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 5, 2);
+	findings_each_changed(world.findings, ignore_finding, keep_counter, saved);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_OUTBOUND)->out.packets, 9);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_OUTBOUND)->in.packets, 3);
+	assert_int_equal(saved[DIR_OUT].value.packets, 9);
+	assert_int_equal(saved[DIR_OUT].value.dropped, 5);
+	assert_int_equal(saved[DIR_IN].value.packets, 3);
+	findings_saved(world.findings);
+	pass(&world, COUNT_WAIT_MS);
+	findings_each_changed(world.findings, ignore_finding, keep_counter, saved);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_INBOUND)->in.packets, 2);
+	assert_int_equal(saved[DIR_IN].value.packets, 5);
+	findings_free(world.findings);
+}
+
 static void
 clock_set_back_stops_nothing(void **state)
 {
@@ -200,6 +237,31 @@ clock_set_back_stops_nothing(void **state)
 	pass(&world, SCAN_SLACK_MS);
 	assert_int_equal(finding->revision, 2);
 	assert_int_equal(must_find(&world, "203.0.113.10", FLOW_INBOUND)->revision, 1);
+	findings_free(world.findings);
+}
+
+/* Nor is it told of at every look, until the clock is where it was once. */
+static void
+clock_set_back_hurries_nothing(void **state)
+{
+	struct world world = begin();
+	const struct finding *finding;
+	unsigned int minute;
+
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 1, 1);
+	pass(&world, COUNT_WAIT_MS);
+	pass(&world, OPEN_WAIT_MS);
+	finding = must_find(&world, "203.0.113.9", FLOW_INBOUND);
+	assert_int_equal(finding->revision, 1);
+	world.now -= 7 * 3600 * 1000;
+	for (minute = 0; minute < 61; minute++) {
+		tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 2 + minute, 2 + minute);
+		pass(&world, 60 * 1000);
+	}
+	/* once at once, then each quarter of an hour */
+	assert_in_range(finding->revision, 5, 6);
+	assert_true(finding->first_ms <= finding->last_ms);
+	assert_true(finding->last_ms <= finding->updated_ms);
 	findings_free(world.findings);
 }
 
@@ -347,7 +409,9 @@ main(void)
 		cmocka_unit_test(ancient_counts_open_nothing),
 		cmocka_unit_test(quiet_ones_leave_memory),
 		cmocka_unit_test(waiting_counts_are_not_saved),
+		cmocka_unit_test(what_does_not_wait_is_saved_beside_what_does),
 		cmocka_unit_test(clock_set_back_stops_nothing),
+		cmocka_unit_test(clock_set_back_hurries_nothing),
 		cmocka_unit_test(lists_are_named_by_their_image),
 		cmocka_unit_test(every_packet_is_in_one_finding),
 	};
