@@ -244,6 +244,8 @@ open_spool(struct keep *keep)
 	if (error != 0)
 		return error;
 	error = keep_meet_sinks(keep);
+	if (error == 0)
+		error = spool_lost(keep->spool, &keep->untold_rows);
 	if (error != 0)
 		return error;
 	keep->in_memory = opened.memory;
@@ -368,6 +370,8 @@ keep_finish(struct keep *keep)
 	/* what was only just opened is not left for the next start */
 	findings_tick(keep->findings, loop_wall_ms() + OPEN_WAIT_MS);
 	keep_commit(keep);
+	keep->lost_told_ms = 0;
+	keep_tell_lost(keep);
 	keep_kick(keep);
 }
 

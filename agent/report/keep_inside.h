@@ -26,7 +26,8 @@ struct keep {
 	bool in_memory, restart;
 	int trouble;			/* -errno of the last commit, 0: fine */
 	struct log_limit trouble_log;
-	uint64_t lost, lost_rows, lost_told;	/* no room in memory; rows; as last told */
+	uint64_t lost;			/* as last told: no room in memory */
+	uint64_t lost_rows, untold_rows;	/* no room in the spool; those that no event told of */
 	uint64_t own_events;
 	unsigned int rows_saved, chunk;	/* rows of this transaction; of one at most, 0: no bound */
 	char set_aside[300];		/* to be told as an event; empty: nothing */

@@ -27,6 +27,13 @@ keep_want(struct keep *keep, const char *id, bool event, uint8_t severity, int64
 	return error;
 }
 
+static void
+note_lost(struct keep *keep, uint64_t rows)
+{
+	keep->lost_rows += rows;
+	keep->untold_rows += rows;
+}
+
 /*
  * With a bound on the rows of a transaction: makes it durable and begins the
  * next one, with room made if need be.
@@ -42,7 +49,7 @@ next_chunk(struct keep *keep)
 	error = spool_commit(keep->spool);
 	if (error == 0 && spool_is_full(keep->spool))
 		error = spool_prune(keep->spool, loop_wall_ms(), &lost);
-	keep->lost_rows += lost;
+	note_lost(keep, lost);
 	return error == 0 ? spool_begin(keep->spool) : error;
 }
 
@@ -142,9 +149,9 @@ keep_commit(struct keep *keep)
 	return error;
 }
 
-/* Begins a transaction around one event.  -EEXIST: it is there already. */
+/* A transaction around one event, which tells of so many lost rows.  -EEXIST: it is there already. */
 static int
-save_event(struct keep *keep, const struct event *event)
+save_event(struct keep *keep, const struct event *event, uint64_t rows)
 {
 	char id[FINDING_ID_SIZE], *body;
 	int error;
@@ -158,6 +165,8 @@ save_event(struct keep *keep, const struct event *event)
 		error = spool_save_event(keep->spool, id, event, body);
 		if (error == 0)
 			error = keep_want(keep, id, true, event_severity(event->name), loop_wall_ms());
+		if (error == 0 && rows > 0)
+			error = spool_told_lost(keep->spool, rows);
 		if (error == 0)
 			error = spool_commit(keep->spool);
 		else
@@ -169,13 +178,13 @@ save_event(struct keep *keep, const struct event *event)
 
 /* 0 or -errno: it is not in the spool. */
 static int
-take_event(struct keep *keep, const struct event *event)
+take_event(struct keep *keep, const struct event *event, uint64_t rows)
 {
-	int error = save_event(keep, event);
+	int error = save_event(keep, event, rows);
 
 	if (error == -ENOSPC && spool_is_full(keep->spool)) {
 		keep_prune(keep);
-		error = save_event(keep, event);
+		error = save_event(keep, event, rows);
 	}
 	if (error == -EEXIST)
 		return 0;
@@ -192,13 +201,13 @@ void
 keep_event(struct keep *keep, const struct event *event)
 {
 	/* what is only in memory is not kept: the parent tells it again */
-	if (take_event(keep, event) == 0 && !keep->in_memory)
+	if (take_event(keep, event, 0) == 0 && !keep->in_memory)
 		keep->conf.kept(event->id, keep->conf.arg);
 }
 
-/* Tells that reports are gone.  0 or -errno: to be told again. */
+/* Tells that reports are gone, rows of the spool among them.  0 or -errno: to be told again. */
 static int
-raise_lost(struct keep *keep, const char *reason)
+raise_lost(struct keep *keep, const char *reason, uint64_t rows)
 {
 	struct event event = { .name = EVENT_REPORTS_LOST };
 	int error;
@@ -206,7 +215,7 @@ raise_lost(struct keep *keep, const char *reason)
 	event.time_ms = loop_wall_ms();
 	event.id = OWN_EVENT | ++keep->own_events;
 	snprintf(event.reason, sizeof(event.reason), "%s", reason);
-	error = take_event(keep, &event);
+	error = take_event(keep, &event, rows);
 	if (error != 0)
 		return error;
 	keep->lost_told_ms = loop_now_ms();
@@ -219,7 +228,7 @@ void
 keep_tell_lost(struct keep *keep)
 {
 	uint64_t refused = findings_lost(keep->findings) - keep->lost;
-	uint64_t rows = keep->lost_rows - keep->lost_told;
+	uint64_t rows = keep->untold_rows;
 	char reason[256];
 
 	if ((refused == 0 && rows == 0) || (keep->lost_told_ms != 0 && loop_now_ms() <
@@ -227,17 +236,16 @@ keep_tell_lost(struct keep *keep)
 		return;
 	if (rows > 0) {
 		snprintf(reason, sizeof(reason), "the spool is full (spool_max is %" PRIu64
-		    " bytes): %" PRIu64 " undelivered reports had to go, %" PRIu64
-		    " since the reporter's start",
-		    keep->conf.conf->agent.spool_max, rows, keep->lost_rows);
-		if (raise_lost(keep, reason) == 0)
-			keep->lost_told += rows;
+		    " bytes): %" PRIu64 " undelivered reports had to go",
+		    keep->conf.conf->agent.spool_max, rows);
+		if (raise_lost(keep, reason, rows) == 0)
+			keep->untold_rows -= rows;
 	}
 	if (refused > 0) {
 		snprintf(reason, sizeof(reason), "at most %u findings are live (max_findings): "
 		    "%" PRIu64 " times there was no room for another",
 		    keep->conf.conf->agent.max_findings, refused);
-		if (raise_lost(keep, reason) == 0)
+		if (raise_lost(keep, reason, 0) == 0)
 			keep->lost += refused;
 	}
 }
@@ -261,15 +269,14 @@ keep_meet_sinks(struct keep *keep)
 void
 keep_prune(struct keep *keep)
 {
-	uint64_t lost;
+	uint64_t lost = 0;
 	int error;
 
 	keep->pruned_ms = loop_now_ms();
 	error = keep_meet_sinks(keep);
 	if (error == 0)
 		error = spool_prune(keep->spool, loop_wall_ms(), &lost);
-	if (error == 0)
-		keep->lost_rows += lost;
+	note_lost(keep, lost);
 	keep_note_trouble(keep, error);
 }
 
@@ -281,6 +288,6 @@ keep_tell_set_aside(struct keep *keep)
 	if (keep->set_aside[0] == '\0')
 		return;
 	snprintf(reason, sizeof(reason), "%.250s", keep->set_aside);
-	if (raise_lost(keep, reason) == 0)
+	if (raise_lost(keep, reason, 0) == 0)
 		keep->set_aside[0] = '\0';
 }

@@ -118,6 +118,12 @@ typedef char *spool_form_fn(char *body, void *arg);
  */
 int spool_freeze(struct spool *spool, int64_t row, unsigned int max, spool_form_fn *form,
     void *arg, unsigned int *n);
+/*
+ * Bodies that wait, but were frozen in another form than is wanted now (the sink was
+ * configured anew), are made again of what was last told; each keeps its sequence.
+ */
+int spool_reform(struct spool *spool, int64_t row, bool (*fits)(const char *body),
+    spool_form_fn *form, void *arg);
 /* Does anything wait, frozen or not? */
 bool spool_has_more(struct spool *spool, int64_t row);
 
@@ -150,6 +156,10 @@ int spool_refused(struct spool *spool, int64_t row, uint64_t sequence, int64_t n
  */
 int spool_prune(struct spool *spool, int64_t now_ms, uint64_t *lost);
 bool spool_is_full(struct spool *spool);
+/* How many of those no event has told of yet, whichever process dropped them. */
+int spool_lost(struct spool *spool, uint64_t *lost);
+/* One does: in the transaction that saves it. */
+int spool_told_lost(struct spool *spool, uint64_t told);
 
 /* Of all sinks: (sink, finding) marks and frozen bodies that wait; findings among them. */
 int spool_undelivered(struct spool *spool, uint64_t *pending, uint64_t *findings);

@@ -148,10 +148,43 @@ drop_undelivered(struct spool *spool, uint64_t *gone)
 	return error;
 }
 
+/* Together with what goes, so that no end of the process hides it. */
+static int
+note_lost(struct spool *spool, int64_t lost)
+{
+	sqlite3_stmt *stmt = db_prepare(spool, "INSERT INTO meta VALUES ('lost', ?1)"
+	    " ON CONFLICT DO UPDATE SET value = value + ?1");
+
+	if (stmt == NULL)
+		return -ENOSPC;
+	sqlite3_bind_int64(stmt, 1, lost);
+	return db_finish(spool, stmt);
+}
+
+int
+spool_lost(struct spool *spool, uint64_t *lost)
+{
+	sqlite3_stmt *stmt = db_prepare(spool,
+	    "SELECT max(CAST(value AS INTEGER), 0) FROM meta WHERE key = 'lost'");
+	int64_t value = 0;
+	int error;
+
+	error = stmt == NULL ? -ENOSPC : db_integer(spool, stmt, 0, &value);
+	*lost = (uint64_t)value;
+	return error;
+}
+
+int
+spool_told_lost(struct spool *spool, uint64_t told)
+{
+	return note_lost(spool, -(int64_t)told);
+}
+
 /* One round in one transaction. */
 static int
 drop_some(struct spool *spool, uint64_t *gone, uint64_t *lost)
 {
+	uint64_t undelivered = 0;
 	int error;
 
 	*gone = 0;
@@ -161,11 +194,16 @@ drop_some(struct spool *spool, uint64_t *gone, uint64_t *lost)
 	error = drop_delivered(spool, gone);
 	if (error == 0 && *gone == 0) {
 		error = drop_undelivered(spool, gone);
-		*lost += *gone;
+		undelivered = *gone;
+		if (error == 0 && undelivered > 0)
+			error = note_lost(spool, (int64_t)undelivered);
 	}
 	if (error == 0)
-		return spool_commit(spool);
-	spool_rollback(spool);
+		error = spool_commit(spool);
+	else
+		spool_rollback(spool);
+	if (error == 0)
+		*lost += undelivered;
 	return error;
 }
 

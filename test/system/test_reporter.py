@@ -260,6 +260,30 @@ def test_full_spool_drops_the_oldest_and_says_so(tmp_path, reporters):
     assert reporter.stop() == 0
 
 
+def test_what_is_lost_between_two_tellings_is_told_by_the_next_reporter(tmp_path, reporters):
+    out = tmp_path / "out.jsonl"
+    dead = "[sink dead]\ntype = http\nurl = http://127.0.0.1:9/\n"
+    config = write_config(tmp_path, dead, file_sink(out), agent="spool_max = 1M")
+    reporter, n = reporters(config), 0
+
+    def told():
+        reasons = [ours(f)["event"]["reason"] for f in lines_of(out) if f["type"].endswith("/ReportsLost.Custom")]
+        return [int(reason.split("bytes): ")[1].split()[0]) for reason in reasons]
+
+    while n < 5000 and (lost := reporter.status()[1]["lost"]) <= sum(told() or [1 << 30]):
+        for _ in range(20):
+            n += 1
+            reporter.say(f"event {n} 4 170000000{n:04d} something")
+        assert until(lambda: len(lines_of(out)) >= n or reporter.status()[1]["lost"] > lost), n
+    assert len(told()) == 1, n
+    # the next telling would be in a quarter of an hour
+    lost = reporter.status()[1]["lost"]
+    reporter.kill()
+    reporters(config)
+    assert until(lambda: len(told()) == 2)
+    assert sum(told()) >= lost
+
+
 def test_burst_beyond_the_spool_is_worked_off(tmp_path, reporters):
     out = tmp_path / "out.jsonl"
     dead = "[sink dead]\ntype = http\nurl = http://127.0.0.1:9/\n"

@@ -333,7 +333,7 @@ oldest_goes_first_frozen_or_not(void **state)
 	struct spool_body *bodies;
 	struct box box;
 	char remote[32], *body = malloc(4096);
-	uint64_t lost;
+	uint64_t lost, untold;
 	unsigned int i, n;
 
 	assert_non_null(body);
@@ -364,6 +364,13 @@ oldest_goes_first_frozen_or_not(void **state)
 	assert_int_equal(spool_prune(box.spool, NOW + DAY, &lost), 0);
 	assert_in_range(lost, 1, i - 1);
 	assert_false(spool_is_full(box.spool));
+	/* whoever opens it next knows of it, until it is told */
+	open_again(&box);
+	assert_int_equal(spool_lost(box.spool, &untold), 0);
+	assert_int_equal(untold, lost);
+	assert_int_equal(spool_told_lost(box.spool, lost - 1), 0);
+	assert_int_equal(spool_lost(box.spool, &untold), 0);
+	assert_int_equal(untold, 1);
 	assert_int_equal(spool_waiting(box.spool, alive.row, 10, 1 << 20, false, &bodies, &n), 0);
 	assert_int_equal(n, 1);
 	spool_bodies_free(bodies, n);
