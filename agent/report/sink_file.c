@@ -28,6 +28,7 @@ struct file {
 	const char *path;
 	uint64_t max_size;		/* 0: no bound */
 	int fd;				/* -1: not open */
+	bool torn;			/* standard output stands in the middle of a line */
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -41,16 +42,16 @@ again(struct sink_result *result, const char *fmt, ...)
 	va_end(args);
 }
 
-/* 0 or -errno.  Waits for a pipe or terminal up to wait_ms. */
+/* 0 or -errno.  Waits for a pipe or terminal up to wait_ms.  *written: how much went, in any case. */
 static int
-write_all(int fd, const char *data, size_t size, int wait_ms)
+write_all(int fd, const char *data, size_t size, int wait_ms, size_t *written)
 {
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
+	*written = 0;
+	while (*written < size) {
+		ssize_t n = write(fd, data + *written, size - *written);
 
 		if (n > 0) {
-			data += n;
-			size -= (size_t)n;
+			*written += (size_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
 			struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
 
@@ -177,11 +178,12 @@ static int
 append(struct file *file, const char *lines, size_t size)
 {
 	off_t before = lseek(file->fd, 0, SEEK_END);
+	size_t written;
 	int error;
 
 	if (before < 0)
 		return -errno;
-	error = write_all(file->fd, lines, size, 0);
+	error = write_all(file->fd, lines, size, 0, &written);
 	if (error == 0 && fdatasync(file->fd) != 0)
 		error = -errno;
 	if (error != 0 && ftruncate(file->fd, before) != 0)
@@ -254,20 +256,52 @@ stdout_open(const struct sink_setting *setting)
 	return file_open(setting);
 }
 
+/*
+ * One line by itself: a pipe takes one of up to PIPE_BUF bytes whole or not at all, even
+ * if we are killed.  What a reader has of a longer one is ended, and no line grows out
+ * of two.
+ */
+static int
+write_line(struct file *file, const struct spool_body *body)
+{
+	size_t size, written = 0;
+	char *line = make_lines(body, 1, &size);
+	int error;
+
+	if (line == NULL)
+		return -ENOMEM;
+	error = file->torn ? write_all(STDOUT_FILENO, "\n", 1, STDOUT_WAIT_MS, &written) : 0;
+	if (error == 0) {
+		error = write_all(STDOUT_FILENO, line, size, STDOUT_WAIT_MS, &written);
+		file->torn = written > 0 && written < size;
+	}
+	free(line);
+	return error;
+}
+
 static void
 stdout_deliver(void *state, const struct spool_body *bodies, unsigned int n,
     struct sink_result *result)
 {
-	size_t size;
-	char *lines = make_lines(bodies, n, &size);
-	int error = lines == NULL ? -ENOMEM :
-	    write_all(STDOUT_FILENO, lines, size, STDOUT_WAIT_MS);
+	unsigned int i;
+	int error = 0;
 
-	free(lines);
-	if (error == 0)
+	for (i = 0; i < n && error == 0; i++)
+		error = write_line(state, &bodies[i]);
+	if (error == 0) {
 		result->outcome = OUTCOME_ACCEPTED;
-	else
-		again(result, "standard output: %s", strerror(-error));
+		return;
+	}
+	again(result, "standard output: %s", strerror(-error));
+	/* those before it were read, or will be */
+	if (i == 1)
+		return;
+	for (i--; i < n; i++) {
+		if (!sink_result_part(result, bodies[i].sequence, OUTCOME_AGAIN, result->error)) {
+			again(result, "out of memory");
+			return;
+		}
+	}
 }
 
 const struct sink_kind sink_stdout = {
