@@ -445,6 +445,13 @@ put_access_key(struct asff *asff)
 	json_text(page, told, "PrincipalName", text_of(details, "userName"));
 }
 
+bool
+render_is_asff(const char *body)
+{
+	/* the member both begin with, but for its case */
+	return strncmp(body, "{\"SchemaVersion\"", strlen("{\"SchemaVersion\"")) == 0;
+}
+
 char *
 render_asff(const char *native, const struct asff_owner *owner)
 {

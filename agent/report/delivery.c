@@ -32,6 +32,7 @@ struct delivery {
 	unsigned int failures;
 	bool spread;			/* the delay of what waits is over */
 	bool unowned;			/* waits for the account to be known */
+	bool formed;			/* what was frozen before us is in the sink's form */
 	enum sink_state state;
 	char error[256];
 	struct loop_timer *timer;	/* running: do not try before */
@@ -139,12 +140,35 @@ form_of(enum sink_format format)
 	return NULL;
 }
 
+static bool
+is_native(const char *body)
+{
+	return !render_is_asff(body);
+}
+
+/* The config may say another form than it did when they were frozen. */
+static int
+reform(struct delivery *delivery)
+{
+	enum sink_format format = delivery->conf.sink.conf->format;
+	int error = 0;
+
+	if (!delivery->formed)
+		error = spool_reform(delivery->conf.spool, delivery->conf.row,
+		    format == SINK_FORMAT_ASFF ? render_is_asff : is_native, form_of(format),
+		    delivery);
+	delivery->formed = error == 0;
+	return error;
+}
+
 /* A spool that is nearly full may still hold a few bodies more. */
 static int
 freeze(struct delivery *delivery, unsigned int max, unsigned int *waiting)
 {
-	int error;
+	int error = reform(delivery);
 
+	if (error != 0)
+		return error;
 	do {
 		error = spool_freeze(delivery->conf.spool, delivery->conf.row, max,
 		    form_of(delivery->conf.sink.conf->format), delivery, waiting);

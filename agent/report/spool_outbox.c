@@ -205,6 +205,73 @@ wants_any(struct spool *spool, int64_t row)
 	return db_integer(spool, stmt, 0, &any) == 0 && any == 1;
 }
 
+/* The frozen body in the row of stmt, if it does not fit.  0 or -errno. */
+static int
+reform_one(struct spool *spool, int64_t row, sqlite3_stmt *stmt, const struct form *form)
+{
+	sqlite3_stmt *update = db_prepare(spool,
+	    "UPDATE outbox SET body = ?, revision = ? WHERE sink = ? AND sequence = ?");
+	sqlite3_int64 sequence = sqlite3_column_int64(stmt, 0);
+	char *body;
+	int error;
+
+	if (update == NULL)
+		return -ENOSPC;
+	body = render_placed((const char *)sqlite3_column_text(stmt, 2), (uint64_t)sequence);
+	if (body != NULL && form->make != NULL)
+		body = form->make(body, form->arg);
+	if (body == NULL)
+		return -ENOMEM;
+	sqlite3_bind_text(update, 1, body, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(update, 2, sqlite3_column_int64(stmt, 3));
+	sqlite3_bind_int64(update, 3, row);
+	sqlite3_bind_int64(update, 4, sequence);
+	error = db_finish(spool, update);
+	free(body);
+	return error;
+}
+
+static int
+reform(struct spool *spool, int64_t row, bool (*fits)(const char *body), const struct form *form)
+{
+	sqlite3_stmt *stmt = db_prepare(spool, "SELECT sequence, outbox.body, finding.body,"
+	    " finding.revision FROM outbox JOIN finding ON finding.id = outbox.finding"
+	    " WHERE state = 0 AND sink = ? AND outbox.body IS NOT NULL"
+	    " AND finding.body IS NOT NULL");
+	int got, error = 0;
+
+	if (stmt == NULL)
+		return -ENOSPC;
+	sqlite3_bind_int64(stmt, 1, row);
+	while (error == 0 && (got = db_step(spool, stmt)) != 0) {
+		if (got < 0)
+			error = got;
+		else if (!fits((const char *)sqlite3_column_text(stmt, 1)))
+			error = reform_one(spool, row, stmt, form);
+	}
+	db_done(stmt);
+	return error;
+}
+
+int
+spool_reform(struct spool *spool, int64_t row, bool (*fits)(const char *body),
+    spool_form_fn *make, void *arg)
+{
+	const struct form form = { make, arg };
+	unsigned int n;
+	int error = count_waiting(spool, row, &n);
+
+	if (error != 0 || n == 0)
+		return error;
+	error = spool_begin(spool);
+	if (error == 0)
+		error = reform(spool, row, fits, &form);
+	if (error == 0)
+		return spool_commit(spool);
+	spool_rollback(spool);
+	return error;
+}
+
 bool
 spool_has_more(struct spool *spool, int64_t row)
 {

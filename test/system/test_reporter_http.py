@@ -107,6 +107,35 @@ def test_same_body_again(tmp_path, reporters, collectors, trouble):
     assert until(lambda: set(collector.accepted()) == set(range(1, 11)))
 
 
+@pytest.mark.parametrize("before", ["guardduty", "asff"])
+def test_what_waits_takes_the_form_of_a_new_config(tmp_path, reporters, collectors, before):
+    after = "asff" if before == "guardduty" else "guardduty"
+    busy = [True]
+    collector = collectors(lambda request: (503, {}) if busy else (200, {}))
+
+    def config(form):
+        return write_config(tmp_path, http_sink(collector.url, more=f"format = {form}"),
+                            agent="account = 123456789012\nregion = eu-central-1")
+
+    def native(finding):
+        return "schemaVersion" in finding
+
+    first = reporters(config(before))
+    feed(first, 5)
+    assert until(lambda: collector.requests)
+    assert {native(f) for f in collector.requests[0]["findings"]} == {before == "guardduty"}
+    first.kill()
+    tried = len(collector.requests)
+    busy.clear()
+    second = reporters(config(after))
+    feed(second, 1, first=6)
+    assert until(lambda: second.status()[0][0]["pending"] == 0 and second.status()[0][0]["sequence"] == 6)
+    got = [f for r in collector.requests[tried:] for f in r["findings"]]
+    assert {native(f) for f in got} == {after == "guardduty"}
+    place = [ours(f)["sequence"] if native(f) else int(f["ProductFields"]["threatlistd/sequence"]) for f in got]
+    assert place == list(range(1, 7))
+
+
 def test_retry_after_is_kept_to(tmp_path, reporters, collectors):
     times = []
 

@@ -165,8 +165,6 @@ counts_alone_find_their_direction(void **state)
 	}
 }
 
-/* The sighting comes a little later than the counts: replies are no inbound finding. */
-/* What we send to a remote that we drop is no reply to what it sent. */
 /* Counted before and after the mode changed: both are told, and nothing falls between them. */
 static void
 a_mode_that_changes_loses_no_direction(void **state)
@@ -189,6 +187,7 @@ a_mode_that_changes_loses_no_direction(void **state)
 	}
 }
 
+/* What we send to a remote that we drop is no reply to what it sent. */
 static void
 stopped_packets_open_their_own_direction(void **state)
 {
