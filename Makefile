@@ -120,10 +120,10 @@ check: all $(UNITS) $(REPLAYS) $(TOOLS) sigv4-vectors
 check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system/tool_reporter $(PROGRAMS)
 	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning test/aws
 
-# Root: network namespaces, the kernel, the whole agent.  Tests mostly wait: three at a time, each in
+# Root: network namespaces, the kernel, the whole agent.  Tests mostly wait: five at a time, each in
 # namespaces of its own.
 check-system: all $(TOOLS)
-	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -n 3 test/system
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -n 5 test/system
 
 # Root: what is in both packages; the Debian one in a booted systemd, or skipped, saying why, where none boots.
 check-service:

@@ -64,6 +64,11 @@ def until(condition, seconds=10, pause=0.05):
     return None
 
 
+def whole_lines(path):
+    """Those of a file that is being written: the last one may still be without its end."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
 class Lab:
     """The three hosts and everything that runs on them."""
 
@@ -269,10 +274,7 @@ class Agent:
         return self.log_path.read_text()
 
     def findings(self, path=None):
-        path = path or self.jsonl
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+        return [json.loads(line) for line in whole_lines(path or self.jsonl)]
 
     def found(self, remote=None, direction=None, event=None):
         """The newest delivered finding that fits, or None."""

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import threading
 
-from lab import BUILD, until
+from lab import BUILD, until, whole_lines
 
 TOOL = BUILD / "test/system/tool_reporter"
 ENTRY = "203.0.113.0/24"
@@ -116,7 +116,7 @@ class Reporter:
 
 
 def lines_of(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def ours(finding):

@@ -9,7 +9,7 @@ import sys
 import time
 
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, Agent,
-                 until)
+                 until, whole_lines)
 
 
 def test_listed_host_is_cut_off_both_ways_and_reported(lab, agent):
@@ -147,7 +147,7 @@ def test_kill_9_of_everything_keeps_findings_and_repeats_bytes(lab, agent):
     assert after.startswith(before)
     by_sequence = {}
     spools = set()
-    for line in after.splitlines():
+    for line in after.split(b"\n")[:-1]:
         own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
         spools.add(own["spool"])
         assert by_sequence.setdefault(own["sequence"], line) == line
@@ -442,7 +442,7 @@ def test_http_sink_gets_batches_in_sequence(lab, agent):
     path = lab.work / "collected"
 
     def got():
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in whole_lines(path)]
 
     lab.start(lab.agent, sys.executable, "-c", COLLECTOR, 9000, path)
     agent.configure(sinks="[sink web]\ntype = http\nurl = http://127.0.0.1:9000/in\nevents = all\n")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from lab import LISTED, run as run_tool, until
+from lab import LISTED, run as run_tool, until, whole_lines
 
 # fixtures, too
 from test_kernel import (DAMAGED, INNOCENT4, LIST, LISTED4, LISTED6, TABLE, engine, net, run, table,  # noqa: F401
@@ -180,9 +180,7 @@ def farm(lab, agent):
 
 
 def collected(lab):
-    path = lab.work / "collected"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [finding for line in lines for finding in json.loads(line)]
+    return [finding for line in whole_lines(lab.work / "collected") for finding in json.loads(line)]
 
 
 def seen_of(lab, *names):

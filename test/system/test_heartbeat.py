@@ -4,12 +4,11 @@
 import json
 import signal
 
-from lab import LISTED, until
+from lab import LISTED, until, whole_lines
 
 
 def beats(path):
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [beat for line in lines if (beat := json.loads(line)).get("type") == "threatlistd Heartbeat"]
+    return [beat for line in whole_lines(path) if (beat := json.loads(line)).get("type") == "threatlistd Heartbeat"]
 
 
 def test_sinks_that_want_one_get_a_sign_of_life(lab, agent):
