@@ -31,7 +31,9 @@ CC := gcc
 endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wcast-qual -Wformat=2 -Wvla -Wundef -Wno-unused-parameter
+	-Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wno-unused-parameter
+# an array whose size is found at run time: by a bound that the compiler sees, within a page
+WARN += $(if $(findstring gcc,$(CC)),-Wvla-larger-than=4096)
 WARN += $(if $(WERROR),-Werror)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
 # gcc 12 takes the address of a member, instrumented, for the size of what it is in

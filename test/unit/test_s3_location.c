@@ -110,6 +110,27 @@ keys_have_a_bound(void **state)
 }
 
 static void
+hosts_have_a_bound(void **state)
+{
+	static const char ending[] = ".s3.amazonaws.com/key";
+	char text[400] = "https://";
+	struct s3_location location;
+	char *host = text + strlen(text);
+	size_t left = 255 - strcspn(ending, "/");
+
+	/* the longest host is read, and its bucket refused for itself */
+	memset(host, 'b', left);
+	strcpy(host + left, ending);
+	assert_string_equal(s3_location_parse(&location, text),
+	    "has a bucket name that is none (3 to 63 of a-z, 0-9, . and -)");
+	memset(host, 'b', left + 1);
+	strcpy(host + left + 1, ending);
+	assert_string_equal(s3_location_parse(&location, text),
+	    "has a host name of more than 255 bytes");
+	assert_non_null(s3_location_parse(&location, "https:///key"));
+}
+
+static void
 path_is_encoded_once(void **state)
 {
 	struct s3_location location;
@@ -127,6 +148,7 @@ main(void)
 		cmocka_unit_test(every_good_form_is_read),
 		cmocka_unit_test(what_is_no_location_is_told),
 		cmocka_unit_test(keys_have_a_bound),
+		cmocka_unit_test(hosts_have_a_bound),
 		cmocka_unit_test(path_is_encoded_once),
 	};
 
