@@ -244,25 +244,40 @@ def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
     assert "<3>" not in agent.log(), agent.log()
 
 
+HANG = """
+import socket
+held, s = [], socket.create_server(("127.0.0.1", 4443))
+while True:
+    held.append(s.accept()); print("met", flush=True)
+"""
+
+
 def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
     """Its time is whenever the one under way has ended: it was told as the hour of the boot."""
-    listen = ("import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); "
-              "print('met', flush=True); time.sleep(120)")
     met = agent.dir / "met"
     with open(met, "w", encoding="utf-8") as out:
-        server = lab.start(lab.agent, sys.executable, "-c", listen, log=out)
+        server = lab.start(lab.agent, sys.executable, "-c", HANG, log=out)
     assert until(lambda: ":4443 " in lab.inside(lab.agent, "ss", "-Hltn").stdout)
     agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
                             "[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
     agent.start()
-    # from here on the feed is busy with the other source
+    # from here on the feed is busy with the other source, for five seconds
     assert until(lambda: "met" in met.read_text()), agent.log()
 
     def following():
         return next(source["next"] for source in agent.status()["sources"] if source["name"] == "test")
 
-    agent.ctl("refresh", "test", check=True)
-    assert following() is None
+    def waits():
+        agent.ctl("refresh", "test", check=True)
+        if following() is None:
+            return True
+        # they were over
+        before = met.read_text()
+        agent.ctl("refresh", "slow", check=True)
+        assert until(lambda: met.read_text() != before), agent.log()
+        return False
+
+    assert until(waits), agent.log()
     server.kill()
     assert until(following), agent.log()
     assert following() > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())

@@ -268,12 +268,13 @@ def test_heartbeat_has_no_sequence_and_is_not_kept(tmp_path, collectors, reporte
 
 def test_of_heartbeats_that_cannot_go_the_last_one_goes(tmp_path, collectors, reporters):
     down = [True]
-    collector = collectors(lambda request: (503, {}) if down[0] else (200, {}))
+    collector = collectors(lambda request: (503, {"Retry-After": "5"}) if down[0] else (200, {}))
     reporter = reporters(write_config(tmp_path, http_sink(collector.url)))
     reporter.say("heartbeat " + BEAT)
     assert until(lambda: reporter.status()[0][0]["error"] != "")  # seen, though nothing else is to be told
     for number in range(5):
         reporter.say("heartbeat " + BEAT.replace("i-0abc", f"i-{number}"))
+    reporter.status()  # it has read them all, in the pause
     down[0] = False
     assert until(lambda: any(r["answer"][0] == 200 for r in collector.requests), 30)
     assert until(lambda: reporter.status()[0][0]["error"] == "")
