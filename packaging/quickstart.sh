@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libpcap-dev libnftnl-dev libmnl-dev libcjson-dev
 	libcurl4-openssl-dev libssl-dev libsqlite3-dev libexpat1-dev"
 RUN_PACKAGES="nftables iproute2 iputils-ping procps openssl python3 python3-botocore"
-TEST_PACKAGES="mount clang libclang-rt-14-dev llvm-14 libcmocka-dev python3-pytest python3-pytest-xdist
+TEST_PACKAGES="mount clang libclang-rt-dev llvm libcmocka-dev python3-pytest python3-pytest-xdist
 	tcpdump libcap2-bin libseccomp2 git shellcheck clang-tidy cppcheck strace mandoc awscli sqlite3 python3-yaml
 	python3-prometheus-client debhelper dpkg-dev lintian devscripts rpm rpmlint mmdebstrap systemd-container bash"
 
