@@ -11,7 +11,6 @@ VARIANT ?=
 B := $(O)$(if $(VARIANT),-$(VARIANT))
 PREFIX ?= /usr
 SBINDIR ?= $(PREFIX)/sbin
-SYSCONFDIR ?= /etc
 DESTDIR ?=
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -164,7 +163,7 @@ EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aw
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR) \
-		$(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples $(DESTDIR)$(SYSCONFDIR)/threatlistd/conf.d
+		$(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples $(DESTDIR)/etc/threatlistd/conf.d
 	$(INSTALL) -m 755 $(B)/threatlistd $(DESTDIR)$(SBINDIR)/threatlistd
 	$(INSTALL) -m 755 $(B)/threatlistd-online $(DESTDIR)$(LIBEXECDIR)/threatlistd-online
 	$(INSTALL) -m 755 $(B)/threatlistctl $(DESTDIR)$(PREFIX)/bin/threatlistctl
@@ -177,8 +176,8 @@ install: all
 	$(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/threatlistd/examples
 	$(foreach page,$(MAN_PAGES),$(INSTALL) -D -m 644 $(page) \
 		$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)) && )true
-	test -e $(DESTDIR)$(SYSCONFDIR)/threatlistd/threatlistd.conf || $(INSTALL) -m 644 packaging/threatlistd.conf \
-		$(DESTDIR)$(SYSCONFDIR)/threatlistd/threatlistd.conf
+	test -e $(DESTDIR)/etc/threatlistd/threatlistd.conf || $(INSTALL) -m 644 packaging/threatlistd.conf \
+		$(DESTDIR)/etc/threatlistd/threatlistd.conf
 
 # After a change of threatlistctl's help; "make check" notices that it is due.
 completion: $(B)/threatlistctl

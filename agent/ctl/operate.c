@@ -142,25 +142,24 @@ ctl_enforce(int argc, char **argv)
 	return ask(&options, CONTROL_ENFORCE, argv[optind], confirm);
 }
 
-/* The daemon beside us if there is one (a build), else the installed one. */
+/* The daemon beside us (a build), or as it is installed below our own prefix; else where the packages put it. */
 static void
-find_daemon(char *path, size_t size)
+find_daemon(char path[static PATH_MAX])
 {
-	char self[PATH_MAX], *slash;
+	static const char *const places[] = { "threatlistd", "../sbin/threatlistd" };
+	char *end;
+	size_t i, left;
 	ssize_t n;
 
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash != NULL) {
-			*slash = '\0';
-			snprintf(path, size, "%.*s/threatlistd", (int)(size - 16), self);
-			if (access(path, X_OK) == 0)
-				return;
-		}
+	n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	path[n > 0 ? n : 0] = '\0';
+	end = strrchr(path, '/');
+	for (i = 0; end != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
+		left = PATH_MAX - (size_t)(end + 1 - path);
+		if (snprintf(end + 1, left, "%s", places[i]) < (int)left && access(path, X_OK) == 0)
+			return;
 	}
-	snprintf(path, size, "/usr/sbin/threatlistd");
+	snprintf(path, PATH_MAX, "/usr/sbin/threatlistd");
 }
 
 /* No agent: the daemon's own one-shot changes the kernel table; order is cut into its words. */
@@ -177,7 +176,7 @@ without_agent(const struct client_options *options, const char *order)
 		    "root\n");
 		return EXIT_NOT_PERMITTED;
 	}
-	find_daemon(program, sizeof(program));
+	find_daemon(program);
 	snprintf(words, sizeof(words), "%s", order);
 	while (n < ORDER_WORDS_MAX + 2 && (word = strsep(&rest, " ")) != NULL)
 		argv[n++] = word;
