@@ -64,6 +64,12 @@ def test_nothing_waits_for_names(lab, agent, directory):
                     sinks=f"[sink up]\ntype = http\nurl = https://127.0.0.1:9/\ntoken_file = {open_token}\n")
     directory.start()
     assert blocks(lab) and until(lambda: len(asking(agent)) == 1)
+    # it has the answer to give, and nothing else of the agent's
+    pid, = asking(agent)
+    held = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status", encoding="ascii").read().splitlines())
+    assert int(held["CapPrm"], 16) == int(held["CapEff"], 16) == int(held["CapInh"], 16) == int(held["CapAmb"], 16) == 0
+    assert held["NoNewPrivs"] == "1" and held["Seccomp"] == "2"
+    assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2", "3"]
     for _ in range(3):
         status = quick(agent.status)
         assert any("token_file of sink up" in warning for warning in status["warnings"])
