@@ -52,6 +52,7 @@ struct agent {
 	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
 	char confirm_by[64];
 	struct role *roles[ROLE_END];
+	bool reporter_last;		/* it starts anew as well, once the sensor has said its last counts */
 	struct loop_timer *recount;	/* runs when counts found the reporter's queue full */
 	struct sources *sources;
 	struct events *events;
@@ -146,6 +147,8 @@ void role_free(struct role *role);
 int role_start(struct role *role);
 /* Asks it to end and starts it again with the config of now. */
 void role_restart(struct role *role);
+/* All that last, for a new config; the reporter last, as when all ends. */
+void roles_restart(struct agent *agent);
 /* Asks it to end for good; when all have, roles_stopped() is true. */
 void role_stop(struct role *role);
 void role_kill(struct role *role, int signo);

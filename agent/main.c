@@ -129,7 +129,6 @@ reload(struct agent *agent)
 {
 	struct conf *old = agent->conf, *fresh;
 	struct conf_error error;
-	int i;
 
 	notify_send("RELOADING=1");
 	if (conf_load(&fresh, agent->conf_path, &error) != 0) {
@@ -159,8 +158,7 @@ reload(struct agent *agent)
 	endpoints_configure(agent->endpoints);
 	heartbeat_configure(agent->heartbeat);
 	groups_configure(agent->groups);
-	for (i = 0; i < ROLE_LASTING; i++)
-		role_restart(agent->roles[i]);
+	roles_restart(agent);
 	sources_unite(agent->sources);
 	sources_refresh(agent->sources, NULL, false);
 	log_notice("config reloaded path=%s", agent->conf_path);

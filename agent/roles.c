@@ -429,6 +429,16 @@ role_restart(struct role *role)
 }
 
 void
+roles_restart(struct agent *agent)
+{
+	agent->reporter_last = role_running(agent->roles[ROLE_SENSOR]);
+	role_restart(agent->roles[ROLE_ENFORCER]);
+	role_restart(agent->roles[ROLE_SENSOR]);
+	if (!agent->reporter_last)
+		role_restart(agent->roles[ROLE_REPORTER]);
+}
+
+void
 role_kill(struct role *role, int signo)
 {
 	if (role->pid > 0)
@@ -559,6 +569,10 @@ role_ended(struct role *role, int status)
 		channel_drain(role->channel);
 		channel_free(role->channel);
 		role->channel = NULL;
+	}
+	if (role->kind == ROLE_SENSOR && role->agent->reporter_last && !role->agent->stopping) {
+		role->agent->reporter_last = false;
+		role_restart(role->agent->roles[ROLE_REPORTER]);
 	}
 	/* who asks while all ends is told that, by control_free() */
 	if (!role->agent->stopping)

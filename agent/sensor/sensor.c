@@ -185,7 +185,8 @@ on_interface(int fd, uint32_t events, void *arg)
 	on_readable(arg, EYE_INTERFACE);
 }
 
-static void
+/* True: there are more. */
+static bool
 send_counts(struct sensor *sensor)
 {
 	struct message message;
@@ -199,9 +200,24 @@ send_counts(struct sensor *sensor)
 		    tally_next(sensor->tally, &counts->counts[counts->n]))
 			counts->n++;
 		if (counts->n == 0)
-			return;
+			return false;
 		send_message(sensor, &message);
 	}
+	return sensor->tally != NULL;
+}
+
+/* What was counted since the last time, however we end: nobody else has it. */
+static void
+send_last_counts(struct sensor *sensor)
+{
+	int64_t until = loop_now_ms() + FLUSH_MS;
+	int64_t left = FLUSH_MS;
+
+	while (send_counts(sensor) && left > 0) {
+		channel_flush(sensor->channel, (int)left);
+		left = until - loop_now_ms();
+	}
+	channel_flush(sensor->channel, left > 0 ? (int)left : 0);
 }
 
 static void
@@ -446,8 +462,6 @@ on_message(const struct message *message, int *fd, void *arg)
 		tell_status(sensor, message->u.token.token);
 		break;
 	case MSG_STOP:
-		send_counts(sensor);
-		channel_flush(sensor->channel, FLUSH_MS);
 		leave(sensor, 0);
 		break;
 	case MSG_FACTS:
@@ -521,6 +535,8 @@ sensor_main(void)
 		log_error("sensor ended error=\"%s\"", strerror(-error));
 		sensor.exit_code = 1;
 	}
+	if (sensor.channel != NULL)
+		send_last_counts(&sensor);
 	sensor_free(&sensor);
 	return sensor.exit_code;
 }

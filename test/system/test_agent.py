@@ -419,6 +419,32 @@ def test_interface_capture_without_a_table(lab, agent):
     assert not agent.found(INNOCENT)
 
 
+def test_a_reload_takes_nothing_off_what_the_sensor_counted(lab, agent):
+    """Its last counts come while it ends: the reporter is there to take them, and a fresh tally adds to them."""
+    agent.configure(enforce="mode = off", capture="method = interface\ninterface = to-listed")
+    agent.start(wait=False)
+
+    def counted():
+        for line in agent.ctl("findings", "--json").stdout.splitlines():
+            own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
+            if "packetsFromRemote" in own:
+                return own["packetsFromRemote"]
+        return 0
+
+    assert until(lambda: lab.ping(lab.listed, AGENT_AT_LISTED) and counted() > 0)
+    until(lambda: False, 0.75)  # what is counted is told once a second
+    before = counted()
+    for i in range(1, 5):
+        sensor = agent.roles()["sensor"]
+        lab.inside(lab.listed, "ping", "-n", "-c", "10", "-i", "0.005", AGENT_AT_LISTED)
+        time.sleep(0.2)  # a block of the ring that is not full
+        agent.process.send_signal(signal.SIGHUP)
+        assert until(lambda i=i: counted() >= before + 10 * i), (i, counted() - before)
+        assert counted() == before + 10 * i
+        assert until(lambda sensor=sensor: agent.roles().get("sensor", sensor) != sensor
+                     and agent.status()["capture"]["method"] == "interface")
+
+
 def test_roles_hold_no_capability_they_do_not_need(lab, agent):
     agent.start()
     net_admin = 1 << 12

@@ -259,6 +259,17 @@ def test_vanished_interface_asks_for_a_new_sensor(lab):
     sensor.wait("exit", "75")
 
 
+def test_what_was_counted_is_told_before_it_ends(lab):
+    """However it ends, and however many remotes there are: nobody else counts with mode = off."""
+    sensor = Sensor(lab, "[enforce]\nmode = off\n[capture]\nmethod = interface\ninterface = to-listed\n")
+    lab.inside(lab.listed, "ping", "-n", "-c", "20", "-i", "0.005", labs.AGENT_AT_LISTED)
+    time.sleep(0.2)  # a block of the ring that is not full
+    labs.run("ip", "-n", lab.agent, "link", "del", "to-listed")
+    sensor.wait("exit", "75")
+    counts = [fields(line) for line in sensor.seen if line.startswith("count")]
+    assert max(int(count["packets"]) for count in counts if count["dir"] == "in") == 20
+
+
 def test_interface_that_goes_down_and_then_vanishes_too(lab):
     """Of the removal itself the socket tells nothing any more: it was told that the interface is down."""
     sensor = Sensor(lab, "[capture]\nmethod = interface\ninterface = to-listed\n")
