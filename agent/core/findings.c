@@ -82,13 +82,18 @@ get_live(struct findings *findings, struct peer *peer, uint8_t direction, uint8_
 	const struct findings_recall *recall = &findings->conf.recall;
 	struct live *live = direction == FLOW_INBOUND ? peer->inbound : peer->outbound;
 	struct finding finding;
+	int found = 0;
 
 	if (live != NULL)
 		return live;
 	finding_init(&finding, &peer->remote, peer->aggregated, direction, now_ms);
 	finding_id(finding.id, findings->conf.host_id, FINDING_TYPE, &peer->remote,
 	    peer->aggregated, direction);
-	if (recall->finding == NULL || !recall->finding(finding.id, &finding, recall->arg))
+	if (recall->finding != NULL)
+		found = recall->finding(finding.id, &finding, recall->arg);
+	if (found < 0)
+		return NULL;
+	if (found == 0)
 		finding.verdict = expected_verdict(findings, action);
 	live = table_insert(findings, peer, &finding);
 	if (live == NULL)
@@ -363,8 +368,9 @@ findings_count(struct findings *findings, const struct count *told, int64_t now_
 	counter = (struct counter){ .remote = remote, .aggregated = aggregated, .dir = count.dir };
 	if (peer != NULL)
 		counter = peer->counters[count.dir];
-	if (!counter.known && recall->counter != NULL)
-		recall->counter(&counter, recall->arg);
+	if (!counter.known && recall->counter != NULL &&
+	    recall->counter(&counter, recall->arg) < 0)
+		return;
 	first = !counter.known;
 	added = advance(&counter, &count);
 	if (added.packets == 0 && !first)

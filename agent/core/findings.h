@@ -42,12 +42,13 @@ struct counter {
 };
 
 /*
- * Where findings and counters are kept that are not in memory.  false: there
- * is none.  A finding is filled as finding_init and finding_set_lists do.
+ * Where findings and counters are kept that are not in memory.  1: found, 0: there
+ * is none, -errno: that cannot be told now; what asked for it is not taken, and is
+ * to be told again.  A finding is filled as finding_init and finding_set_lists do.
  */
 struct findings_recall {
-	bool (*finding)(const char *id, struct finding *finding, void *arg);
-	bool (*counter)(struct counter *counter, void *arg);	/* its key is set */
+	int (*finding)(const char *id, struct finding *finding, void *arg);
+	int (*counter)(struct counter *counter, void *arg);	/* its key is set */
 	void *arg;
 };
 

@@ -61,7 +61,7 @@ present(struct lines *lines, const struct spool_row *row)
 	char *rendered = NULL;
 
 	memset(&finding, 0, sizeof(finding));
-	if (!row->active || !spool_finding(lines->spool, row->id, &finding))
+	if (!row->active || spool_finding(lines->spool, row->id, &finding) != 1)
 		return render_placed(row->body, 0);
 	finding.blocked = finding_blocked(&finding);
 	finding.severity = finding_severity(finding.direction, finding.blocked);

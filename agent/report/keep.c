@@ -172,20 +172,37 @@ open_sinks(struct keep *keep)
 	return 0;
 }
 
-static bool
+/*
+ * What cannot be read must not be taken for what is not there: all of it would be
+ * counted once more.  Another reporter hears every count again.
+ */
+static int
+recalled(struct keep *keep, int got)
+{
+	if (got < 0 && !keep->restart) {
+		log_error("spool not read error=\"%s\"; starting anew", spool_error(keep->spool));
+		keep->restart = true;
+		loop_stop(keep->conf.loop);
+	}
+	if (got < 0)
+		keep->trouble = got;
+	return got;
+}
+
+static int
 recall_finding(const char *id, struct finding *finding, void *arg)
 {
 	struct keep *keep = arg;
 
-	return spool_finding(keep->spool, id, finding);
+	return recalled(keep, spool_finding(keep->spool, id, finding));
 }
 
-static bool
+static int
 recall_counter(struct counter *counter, void *arg)
 {
 	struct keep *keep = arg;
 
-	return spool_counter(keep->spool, counter);
+	return recalled(keep, spool_counter(keep->spool, counter));
 }
 
 /* Brings back what has untold activity, and what was active of late. */
@@ -202,7 +219,7 @@ recall_live(struct keep *keep)
 	    keep->conf.conf->agent.max_findings, &ids, &n);
 	for (i = 0; i < n && error == 0; i++) {
 		memset(&finding, 0, sizeof(finding));
-		if (spool_finding(keep->spool, ids + i * FINDING_ID_SIZE, &finding))
+		if (spool_finding(keep->spool, ids + i * FINDING_ID_SIZE, &finding) == 1)
 			error = findings_adopt(keep->findings, &finding, now);
 		finding_fini(&finding);
 	}

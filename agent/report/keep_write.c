@@ -138,6 +138,8 @@ keep_commit(struct keep *keep)
 	int error;
 
 	keep->committed_ms = loop_now_ms();
+	if (keep->restart)
+		return keep->trouble;
 	if (findings_changed(keep->findings) == CHANGE_NONE)
 		return 0;
 	error = save_changed(keep, 0);
@@ -231,7 +233,7 @@ keep_tell_lost(struct keep *keep)
 	uint64_t rows = keep->untold_rows;
 	char reason[256];
 
-	if ((refused == 0 && rows == 0) || (keep->lost_told_ms != 0 && loop_now_ms() <
+	if (keep->restart || (refused == 0 && rows == 0) || (keep->lost_told_ms != 0 && loop_now_ms() <
 	    keep->lost_told_ms + keep->conf.conf->agent.update_interval_ms))
 		return;
 	if (rows > 0) {

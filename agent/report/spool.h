@@ -72,9 +72,9 @@ void spool_rollback(struct spool *spool);
  */
 int spool_save_finding(struct spool *spool, const struct finding *finding, const char *body);
 int spool_save_counter(struct spool *spool, const struct counter *counter);
-/* As struct findings_recall wants them. */
-bool spool_finding(struct spool *spool, const char *id, struct finding *finding);
-bool spool_counter(struct spool *spool, struct counter *counter);
+/* As struct findings_recall wants them: 1, 0 (there is none) or -errno. */
+int spool_finding(struct spool *spool, const char *id, struct finding *finding);
+int spool_counter(struct spool *spool, struct counter *counter);
 /* The ids of findings that have untold activity or were active at or after since_ms, oldest
  * first; at most max; malloc'd with NULs, *n of them, FINDING_ID_SIZE bytes each. */
 int spool_live_ids(struct spool *spool, int64_t since_ms, size_t max, char **ids, size_t *n);

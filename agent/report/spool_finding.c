@@ -285,7 +285,7 @@ take_finding(struct binder *binder, struct finding *finding)
 	return true;
 }
 
-bool
+int
 spool_finding(struct spool *spool, const char *id, struct finding *finding)
 {
 	sqlite3_stmt *stmt = db_prepare(spool,
@@ -293,12 +293,14 @@ spool_finding(struct spool *spool, const char *id, struct finding *finding)
 	struct binder binder = { stmt, 0 };
 	struct finding found;
 	bool sound;
+	int got;
 
 	if (stmt == NULL)
-		return false;
+		return -ENOSPC;
 	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_TRANSIENT);
-	if (db_step(spool, stmt) != 1)
-		return false;
+	got = db_step(spool, stmt);
+	if (got != 1)
+		return got;
 	memset(&found, 0, sizeof(found));
 	sound = take_finding(&binder, &found);
 	db_done(stmt);
@@ -362,24 +364,26 @@ spool_save_counter(struct spool *spool, const struct counter *counter)
 	return db_finish(spool, stmt);
 }
 
-bool
+int
 spool_counter(struct spool *spool, struct counter *counter)
 {
 	sqlite3_stmt *stmt = db_prepare(spool, "SELECT epoch, packets, bytes, dropped, last_ms"
 	    " FROM counter WHERE remote = ? AND aggregated = ? AND dir = ?");
 	struct binder key = { stmt, 0 }, columns = { stmt, 0 };
+	int got;
 
 	if (stmt == NULL)
-		return false;
+		return -ENOSPC;
 	put_counter_key(&key, counter);
-	if (db_step(spool, stmt) != 1)
-		return false;
+	got = db_step(spool, stmt);
+	if (got != 1)
+		return got;
 	counter->epoch = take(&columns);
 	take_traffic(&columns, &counter->value);
 	counter->last_ms = (int64_t)take(&columns);
 	counter->known = true;
 	db_done(stmt);
-	return true;
+	return 1;
 }
 
 int

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What of findings stays in memory, what is called back, and that nothing is counted twice. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,30 +39,33 @@ struct kept {
 	struct finding finding;
 	struct counter counter;
 	unsigned int asked;
+	bool unreadable;
 };
 
-static bool
+static int
 recall_finding(const char *id, struct finding *finding, void *arg)
 {
 	struct kept *kept = arg;
 
-	if (strcmp(id, kept->finding.id) != 0)
-		return false;
+	if (kept->unreadable || strcmp(id, kept->finding.id) != 0)
+		return kept->unreadable ? -EIO : 0;
 	kept->asked++;
 	*finding = kept->finding;
-	return true;
+	return 1;
 }
 
-static bool
+static int
 recall_counter(struct counter *counter, void *arg)
 {
 	struct kept *kept = arg;
 
+	if (kept->unreadable)
+		return -EIO;
 	if (!range_equal(&counter->remote, &kept->counter.remote) ||
 	    counter->dir != kept->counter.dir)
-		return false;
+		return 0;
 	*counter = kept->counter;
-	return true;
+	return 1;
 }
 
 static struct kept
@@ -106,6 +110,28 @@ counters_are_called_back(void **state)
 	assert_int_equal(finding->revision, 2);
 	assert_int_equal(finding->first_ms, START - 5 * INTERVAL);
 	assert_int_equal(kept.asked, 1);
+	findings_free(world.findings);
+}
+
+/* What cannot be called back now is not taken for new: it is told again. */
+static void
+unreadable_counters_count_nothing(void **state)
+{
+	struct findings_conf conf = defaults();
+	struct kept kept = kept_one();
+	struct world world;
+
+	conf.recall = (struct findings_recall){ recall_finding, recall_counter, &kept };
+	world = begin_with(&conf);
+	kept.unreadable = true;
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 43, 43);
+	pass(&world, 1000);
+	assert_int_equal(findings_live(world.findings), 0);
+	assert_int_equal(findings_changed(world.findings), CHANGE_NONE);
+	kept.unreadable = false;
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 43, 43);
+	pass(&world, 1000);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_INBOUND)->in.packets, 43);
 	findings_free(world.findings);
 }
 
@@ -337,15 +363,15 @@ shelve(const struct counter *counter, void *arg)
 	return 0;
 }
 
-static bool
+static int
 unshelve(struct counter *counter, void *arg)
 {
 	const struct counter *kept = place_of(arg, counter);
 
 	if (!kept->known)
-		return false;
+		return 0;
 	*counter = *kept;
-	return true;
+	return 1;
 }
 
 /* Whatever comes in whatever order: every packet is in exactly one finding. */
@@ -406,6 +432,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(live_findings_are_bounded),
 		cmocka_unit_test(counters_are_called_back),
+		cmocka_unit_test(unreadable_counters_count_nothing),
 		cmocka_unit_test(ancient_counts_open_nothing),
 		cmocka_unit_test(quiet_ones_leave_memory),
 		cmocka_unit_test(waiting_counts_are_not_saved),
