@@ -82,9 +82,11 @@ prune_history(struct spool *spool, int64_t now_ms)
 		error = delete_rows(spool, db_prepare(spool,
 		    "DELETE FROM finding WHERE last_ms < ? AND NOT active AND NOT " WAITS),
 		    before, &gone);
+	/* not before its finding, which holds what it counted: another clock may be the reason */
 	if (error == 0)
 		error = delete_rows(spool, db_prepare(spool,
-		    "DELETE FROM counter WHERE last_ms < ?"), before, &gone);
+		    "DELETE FROM counter WHERE last_ms < ? AND (remote, aggregated) NOT IN"
+		    " (SELECT remote, aggregated FROM finding WHERE NOT event)"), before, &gone);
 	return error;
 }
 

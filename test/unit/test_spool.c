@@ -332,6 +332,8 @@ history_goes_but_not_what_waits(void **state)
 {
 	struct finding old = finding_with("203.0.113.1", false);
 	struct finding wanted = finding_with("203.0.113.2", false), found;
+	struct counter counters[2] = { { .remote = old.remote, .dir = DIR_OUT, .last_ms = NOW },
+		{ .remote = wanted.remote, .dir = DIR_OUT, .last_ms = NOW } };
 	struct spool_sink sink, gone;
 	struct box box;
 	uint64_t lost;
@@ -343,6 +345,8 @@ history_goes_but_not_what_waits(void **state)
 	finding_accept(&wanted, NOW);
 	save(&box, &old, "{}");
 	save(&box, &wanted, "{}");
+	assert_int_equal(spool_save_counter(box.spool, &counters[0]), 0);
+	assert_int_equal(spool_save_counter(box.spool, &counters[1]), 0);
 	assert_int_equal(spool_want(box.spool, gone.row, old.id, NOW), 0);
 	assert_int_equal(spool_want(box.spool, sink.row, wanted.id, NOW), 0);
 	memset(&found, 0, sizeof(found));
@@ -351,6 +355,9 @@ history_goes_but_not_what_waits(void **state)
 	assert_int_equal(spool_prune(box.spool, NOW + 91 * DAY, &lost), 0);
 	assert_int_equal(spool_finding(box.spool, old.id, &found), 0);
 	assert_int_equal(spool_finding(box.spool, wanted.id, &found), 1);
+	/* nor what it has counted: else that would be counted once more */
+	assert_int_equal(spool_counter(box.spool, &counters[0]), 0);
+	assert_int_equal(spool_counter(box.spool, &counters[1]), 1);
 	assert_int_equal(lost, 0);
 	finding_fini(&found);
 	close_box(&box);
