@@ -17,6 +17,7 @@ enum ethertype {
 	ETHERTYPE_VLAN = 0x8100,	/* IEEE 802.1Q */
 	ETHERTYPE_QINQ = 0x88a8,	/* IEEE 802.1ad */
 	ETHERTYPE_QINQ_OLD = 0x9100,
+	ETHERTYPE_PPPOE = 0x8864,	/* a session, RFC 2516 */
 	ETHERTYPE_BRIDGED = 0x6558,	/* an Ethernet frame inside GRE, Geneve */
 };
 

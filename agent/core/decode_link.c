@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The layers below IP: Ethernet with its tags, Linux cooked captures, raw IP, BSD loopback. */
+/* The layers below IP: Ethernet with its tags, PPPoE, Linux cooked captures, raw IP, BSD loopback. */
 #include "core/decode.h"
 
 #include <string.h>
@@ -10,6 +10,10 @@
 #define ETHERNET_LENGTH_MAX	1500	/* up to here the type field is a length, IEEE 802.3 */
 #define SNAP_HEADER		8	/* LLC AA AA 03, OUI 0, then an EtherType, RFC 1042 */
 #define VLAN_TAG		4
+#define PPPOE_HEADER		6	/* version and type, code, session, length */
+#define PPP_PROTOCOL		2
+#define PPP_IPV4		0x0021	/* RFC 1332 */
+#define PPP_IPV6		0x0057	/* RFC 5072 */
 #define SLL_HEADER		16
 #define SLL2_HEADER		20
 #define LOOPBACK_HEADER		4
@@ -38,6 +42,31 @@ is_vlan(uint16_t type)
 	return type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ || type == ETHERTYPE_QINQ_OLD;
 }
 
+/* What a line to a provider looks like on the interface below ppp0. */
+static void
+decode_pppoe(struct decoded *out, struct span span, uint8_t kind)
+{
+	uint16_t proto;
+
+	if (span.left < PPPOE_HEADER + PPP_PROTOCOL) {
+		skip(out, SKIP_LINK_CUT);
+		return;
+	}
+	if (span.at[0] != 0x11 || span.at[1] != 0 || be16(span.at + 4) < PPP_PROTOCOL) {
+		skip(out, SKIP_NOT_IP);
+		return;
+	}
+	span = span_cut(span, PPPOE_HEADER + (size_t)be16(span.at + 4));
+	proto = be16(span.at + PPPOE_HEADER);
+	span = span_after(span, PPPOE_HEADER + PPP_PROTOCOL);
+	if (proto == PPP_IPV4)
+		decode_ip(out, span, 4, kind);
+	else if (proto == PPP_IPV6)
+		decode_ip(out, span, 6, kind);
+	else
+		skip(out, SKIP_NOT_IP);
+}
+
 void
 decode_ethertype(struct decoded *out, uint16_t type, struct span span, uint8_t kind)
 {
@@ -59,6 +88,8 @@ decode_ethertype(struct decoded *out, uint16_t type, struct span span, uint8_t k
 		decode_ip(out, span, 4, kind);
 	else if (type == ETHERTYPE_IPV6)
 		decode_ip(out, span, 6, kind);
+	else if (type == ETHERTYPE_PPPOE)
+		decode_pppoe(out, span, kind);
 	else
 		skip(out, SKIP_NOT_IP);
 }

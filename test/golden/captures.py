@@ -69,6 +69,10 @@ def ethertype(packet):
     return 0x0800 if packet[0] >> 4 == 4 else 0x86dd
 
 
+def pppoe(packet):
+    return struct.pack(">BBHHH", 0x11, 0, 9, len(packet) + 2, 0x0021 if packet[0] >> 4 == 4 else 0x0057) + packet
+
+
 def ethernet(packet, tags=(), kind=None):
     head = bytes.fromhex("020000000001020000000002")
     for tpid, tag in tags:
@@ -172,6 +176,9 @@ def cases():
     out["vlan"] = pcap(ETHERNET, at(
         T0, ethernet(ip4(BAD4, OUR4, 1, echo(8, 1)), tags=((0x8100, 5),)),
         ethernet(ip4(BAD4, OUR4, 1, echo(8, 1)), tags=((0x88a8, 5), (0x8100, 6))))), []
+    out["pppoe"] = pcap(ETHERNET, at(
+        T0, ethernet(pppoe(ip4(BAD4, OUR4, 1, echo(8, 1))), kind=0x8864),
+        ethernet(pppoe(ip6(OUR6, BAD6, 58, echo(128, 7))), tags=((0x8100, 7),), kind=0x8864))), []
     ping = [ip4(BAD4, OUR4, 1, echo(8, 77)), ip4(OUR4, BAD4, 1, echo(0, 77))]
     out["raw-ping"] = pcap(RAW, at(T0, *ping)), []
     out["null-ping"] = pcap(NULL, at(T0, *(loopback(p, ">") for p in ping))), []

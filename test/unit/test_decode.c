@@ -136,12 +136,35 @@ link_layers(void **state)
 	assert_tcp_v4();
 	DECODE(LINK_ETHERNET, MACS, 0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00, IPV4_TCP);
 	assert_tcp_v4();
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x64, 0x11, 0, 0, 9, 0, 42, 0, 0x21, IPV4_TCP);
+	assert_tcp_v4();
+	DECODE(LINK_ETHERNET, MACS, 0x81, 0x00, 0, 7, 0x88, 0x64, 0x11, 0, 0, 9, 0, 42, 0, 0x21, IPV4_TCP,
+	    0, 0, 0, 0);
+	assert_tcp_v4();
 	DECODE(LINK_NULL, 2, 0, 0, 0, IPV4_TCP);
 	assert_tcp_v4();
 	DECODE(LINK_NULL, 0, 0, 0, 2, IPV4_TCP);
 	assert_tcp_v4();
 	DECODE(LINK_LOOP, 0, 0, 0, 2, IPV4_TCP);
 	assert_tcp_v4();
+}
+
+/* An echo of LCP, a discovery, and lengths that cannot be. */
+static void
+pppoe_without_ip(void **state)
+{
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x64, 0x11, 0, 0, 9, 0, 10, 0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0);
+	assert_int_equal(out.npackets, 0);
+	assert_int_equal(out.skip, SKIP_NOT_IP);
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x63, 0x11, 9, 0, 0, 0, 4, 1, 1, 0, 0);
+	assert_int_equal(out.skip, SKIP_NOT_IP);
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x64, 0x11, 0, 0, 9, 0, 1, 0, 0x21, IPV4_TCP);
+	assert_int_equal(out.skip, SKIP_NOT_IP);
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x64, 0x11, 0, 0, 9, 0, 12, 0, 0x21, IPV4_TCP);
+	assert_int_equal(out.npackets, 0);
+	assert_int_equal(out.skip, SKIP_IP_CUT);
+	DECODE(LINK_ETHERNET, MACS, 0x88, 0x64, 0x11, 0, 0, 9, 0, 42, 0, 0x57, IPV4_TCP);
+	assert_int_equal(out.skip, SKIP_IP_VERSION);
 }
 
 static void
@@ -481,6 +504,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(link_layers),
+		cmocka_unit_test(pppoe_without_ip),
 		cmocka_unit_test(cooked_layers),
 		cmocka_unit_test(link_layers_refused),
 		cmocka_unit_test(ipv4_headers),
