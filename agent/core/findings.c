@@ -393,6 +393,16 @@ findings_count(struct findings *findings, const struct count *told, int64_t now_
 	    count.first_ms < count.last_ms ? count.first_ms : count.last_ms, now_ms);
 }
 
+/* What was stopped and is in the other side's finding had been seen to belong to a flow of its. */
+static void
+recall_explained(struct peer *peer, const struct finding *finding)
+{
+	if (finding->direction == FLOW_OUTBOUND && finding->in.dropped > 0)
+		peer->explained[DIR_IN] = true;
+	if (finding->direction == FLOW_INBOUND && finding->out.dropped > 0)
+		peer->explained[DIR_OUT] = true;
+}
+
 int
 findings_adopt(struct findings *findings, struct finding *finding, int64_t now_ms)
 {
@@ -408,6 +418,7 @@ findings_adopt(struct findings *findings, struct finding *finding, int64_t now_m
 		table_free_idle_peer(findings, peer);
 		return -ENOBUFS;
 	}
+	recall_explained(peer, finding);
 	if (finding->revision == 0)
 		table_make_fresh(findings, live, now_ms);
 	findings->scan_ms = now_ms;

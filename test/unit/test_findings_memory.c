@@ -246,6 +246,27 @@ what_does_not_wait_is_saved_beside_what_does(void **state)
 	findings_free(world.findings);
 }
 
+/* The answers of a flow that was cut in its middle stay its own after a restart. */
+static void
+answers_of_a_cut_flow_stay_where_they_were(void **state)
+{
+	struct findings_conf conf = defaults();
+	struct kept kept = kept_one();
+	struct range remote = prefix("203.0.113.9");
+	struct world world;
+
+	conf.recall = (struct findings_recall){ recall_finding, recall_counter, &kept };
+	world = begin_with(&conf);
+	kept.finding.direction = FLOW_OUTBOUND;
+	finding_id(kept.finding.id, "i-0abc", FINDING_TYPE, &remote, false, FLOW_OUTBOUND);
+	assert_int_equal(findings_adopt(world.findings, &kept.finding, world.now), 0);
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 43, 43);
+	pass(&world, 1000);
+	assert_null(find(&world, "203.0.113.9", false, FLOW_INBOUND));
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_OUTBOUND)->in.packets, 43);
+	findings_free(world.findings);
+}
+
 static void
 clock_set_back_stops_nothing(void **state)
 {
@@ -437,6 +458,7 @@ main(void)
 		cmocka_unit_test(quiet_ones_leave_memory),
 		cmocka_unit_test(waiting_counts_are_not_saved),
 		cmocka_unit_test(what_does_not_wait_is_saved_beside_what_does),
+		cmocka_unit_test(answers_of_a_cut_flow_stay_where_they_were),
 		cmocka_unit_test(clock_set_back_stops_nothing),
 		cmocka_unit_test(clock_set_back_hurries_nothing),
 		cmocka_unit_test(lists_are_named_by_their_image),
