@@ -13,7 +13,8 @@ int lock_run_dir(const char *run_dir, pid_t *holder);
 
 /*
  * Claims the network namespace: an abstract socket name is bound to it, so that
- * two agents with different directories cannot share one table.  0, -EBUSY, -errno.
+ * two agents with different directories cannot share one table.  One that
+ * somebody else has bound is no reason not to start; it is said.  0, -EBUSY, -errno.
  */
 int lock_namespace(void);
 

@@ -387,6 +387,27 @@ def test_second_agent_leaves_the_first_alone(lab, agent):
     assert agent.status()["mode"] == "drop" and lab.in_set("hosts4", LISTED)
 
 
+SQUATTER = """
+import socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("\\0threatlistd"); print("bound", flush=True); time.sleep(60)
+"""
+
+
+def test_a_name_that_any_user_may_take_stops_no_agent(lab, agent):
+    out = lab.work / "squatter"
+    with open(out, "w", encoding="utf-8") as log:
+        lab.start(lab.agent, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", SQUATTER,
+                  log=log)
+    assert until(lambda: "bound" in out.read_text()), out.read_text()
+    agent.start()
+    assert not lab.ping(lab.agent, LISTED, 0.3)
+    assert "name of the agent taken uid=65534" in agent.log()
+    # an order without an agent is not kept from being carried out either
+    agent.kill_all()
+    assert agent.ctl("panic").returncode == 0 and lab.ping(lab.agent, LISTED)
+
+
 def test_missing_rights_are_named(lab, agent):
     done = lab.inside(lab.agent, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BUILD / "threatlistd",
                       "-c", agent.config, check=False)
