@@ -182,8 +182,8 @@ protect(void *arg)
 	int error;
 
 	isolation_renew(enforcer);
-	/* a table that is put in force protects what is there then */
-	if (!enforcer->in_force)
+	/* a list that is put in force brings what is there then; one that cannot be leaves the old table */
+	if (!enforcer->in_force && guard->backoff_ms == 0)
 		return;
 	error = enforce_protect(enforcer->enforce, &err);
 	guard->protect_trouble[0] = '\0';

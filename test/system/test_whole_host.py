@@ -303,6 +303,27 @@ def test_without_nfnetlink_log_it_enforces_and_says_so(lab, agent):
     assert not lab.ping(lab.agent, LISTED, 0.5)
 
 
+def test_own_addresses_are_protected_while_a_list_cannot_be_put_in_force(lab, agent):
+    """The old one stays, and with it what it would cut off: an address that the host gets now."""
+    new = "203.0.113.77"
+    agent.list.write_text(f"{LISTED}\n{new}\n")
+    agent.configure(enforce="mode = drop\nmax_growth = 1000000%\nmax_shrink = 100%")
+    agent.start(program="test/system/tool_small")
+    agent.list.write_text("\n".join([LISTED, new, *(f"20.0.{i >> 8}.{i & 255}" for i in range(20000))]) + "\n")
+    agent.ctl("refresh")
+    assert until(lambda: any("not in force" in warning for warning in agent.status()["warnings"])), agent.log()
+    run("ip", "-n", lab.agent, "addr", "add", f"{new}/24", "dev", "to-listed")
+    assert until(lambda: lab.in_set("protect4", new) or lab.in_set("protect4_b", new), 5), agent.log()
+    assert lab.ping(lab.agent, new) and not lab.ping(lab.agent, LISTED, 0.3)
+    # tried again and again, it changes nothing of that
+    time.sleep(1)
+    assert lab.ping(lab.agent, new) and not lab.ping(lab.agent, LISTED, 0.3)
+    agent.list.write_text(f"{LISTED}\n{new}\n198.51.100.9\n")
+    agent.ctl("refresh")
+    assert until(lambda: lab.in_set("hosts4", "198.51.100.9") or lab.in_set("hosts4_b", "198.51.100.9")), agent.log()
+    assert lab.ping(lab.agent, new) and not agent.status()["warnings"]
+
+
 def said_in(event):
     return event["service"]["additionalInfo"]["threatlistd"]["event"]["reason"]
 
