@@ -15,7 +15,7 @@
 #include "engine.h"
 #include "watch.h"
 
-/* Elements of one message; each takes some 200 bytes with the longest comment. */
+/* Elements of one message: with the longest comments some 30 kB. */
 #define PER_MESSAGE	128u
 
 void
@@ -260,12 +260,12 @@ put_range(struct batch *batch, struct nlmsghdr *nlh, const struct allow *allow, 
 		nftnl_udata_buf_free(userdata);
 }
 
-void
-allow_put(struct batch *batch, const char *set, const struct allow *allow)
+size_t
+allow_put(struct batch *batch, const char *set, const struct allow *allow, size_t from, size_t most)
 {
-	size_t i = 0;
+	size_t i = from;
 
-	while (i < allow->ranges.n) {
+	while (i < allow->ranges.n && batch->used < most) {
 		size_t stop = allow->ranges.n - i > PER_MESSAGE ? i + PER_MESSAGE :
 		    allow->ranges.n;
 		struct nlmsghdr *nlh = batch_begin(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE,
@@ -273,7 +273,7 @@ allow_put(struct batch *batch, const char *set, const struct allow *allow)
 		struct nlattr *list;
 
 		if (nlh == NULL)
-			return;
+			return i;
 		element_put_set(nlh, set);
 		list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 		for (; i < stop; i++)
@@ -281,6 +281,7 @@ allow_put(struct batch *batch, const char *set, const struct allow *allow)
 		mnl_attr_nest_end(nlh, list);
 		batch_end(batch, nlh);
 	}
+	return i;
 }
 
 /* --- what the engine keeps ------------------------------------------------------------- */
@@ -295,6 +296,9 @@ engine_read_allow(struct enforce *enforce)
 		const char *set = fixture_name(FIXTURE_ALLOW4 + family);
 		int error;
 
+		/* what a table that is being made has not yet is not taken away by the admin */
+		if (enforce->allow_left[family] > 0)
+			continue;
 		allow_init(&now, kept->ranges.key_size);
 		error = allow_read(enforce->kernel, set, &now);
 		if (error == 0 && !allow_same(kept, &now)) {

@@ -10,6 +10,9 @@
 
 #define ALLOW_MAX	65536u	/* of one family; more are not kept over a restore */
 
+/* Of the transaction that makes a table: the first of them go with it, the others follow. */
+#define ALLOW_SHARE	4u
+
 struct allow {
 	struct keys ranges;				/* as the kernel has them, sorted */
 	char (*comments)[ENFORCE_COMMENT_MAX];		/* one a range, "": none */
@@ -30,7 +33,11 @@ void allow_move(struct allow *to, struct allow *from);
 /* What the kernel's set of this name holds, into *allow (emptied first).  0 or -errno. */
 int allow_read(struct kernel *kernel, const char *set, struct allow *allow);
 
-/* Appends messages that add them all. */
-void allow_put(struct batch *batch, const char *set, const struct allow *allow);
+/*
+ * Appends messages that add them from the one of this number on, as long as the
+ * batch has less than most bytes.  The number of the first that is not added.
+ */
+size_t allow_put(struct batch *batch, const char *set, const struct allow *allow, size_t from,
+    size_t most);
 
 #endif

@@ -2,13 +2,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "change.h"
 #include "elements.h"
+#include "frame.h"
 #include "readback.h"
+#include "settle.h"
 
 #define SWITCH_RETRIES		100	/* other programs' transactions in between */
+#define MARK_RETRIES		10	/* the same, between writing rules and reading them */
 #define SHRINK_FACTOR		8u	/* a hash so many times too large is made anew */
 #define MESSAGE_HEAD		256u	/* more than stands before the elements of one */
 #define SAMPLES			8u	/* members looked up before the rules refer to a new set */
@@ -92,40 +94,7 @@ expected_generation(const struct change *change)
 	return change->generation + kernel_commits(change->enforce->kernel) - change->commits;
 }
 
-/* --- before: the table, and which set has which turn ---------------------------------- */
-
-int
-change_put_table(struct enforce *enforce, struct batch *batch, struct enforce_error *err)
-{
-	unsigned int family;
-	bool fresh = !enforce->table;
-	uint64_t epoch = 0;
-
-	if (fresh && getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
-		return enforce_fail(err, -EIO, "a number for the table", NULL);
-	if (fresh)
-		table_create(batch, enforce->dormant, epoch);
-	table_counters(batch);
-	fixtures_create(batch);
-	for (family = 0; fresh && family < FAMILY_END; family++)
-		allow_put(batch, fixture_name(FIXTURE_ALLOW4 + family), &enforce->allow[family]);
-	endpoints_put(batch, &enforce->endpoints);
-	return 0;
-}
-
-int
-change_table_made(struct enforce *enforce, struct enforce_error *err)
-{
-	struct table_state state;
-	int error;
-
-	error = readback_table(enforce->kernel, &state);
-	if (error != 0 || !state.exists)
-		return enforce_fail(err, error != 0 ? error : -ENOENT, "reading the table", NULL);
-	enforce->table = enforce->fixtures = true;
-	enforce->handle = state.handle;
-	return 0;
-}
+/* --- before: the table ------------------------------------------------------------------ */
 
 static int
 make_table(struct change *change)
@@ -135,102 +104,10 @@ make_table(struct change *change)
 
 	if (enforce->table && enforce->fixtures)
 		return 0;
-	error = change_put_table(enforce, &change->batch, change->err);
+	error = frame_put(enforce, &change->batch, change->err);
 	if (error == 0)
 		error = commit(change, "making the table");
-	return error != 0 ? error : change_table_made(enforce, change->err);
-}
-
-/* Which of two sets the rules refer to: the one that cannot be deleted.  Of two such, the first. */
-static int
-settle_turn(struct change *change, unsigned int set, bool there[static 2])
-{
-	struct turn *turn = &change->enforce->sets[set];
-	unsigned int i;
-	int error = 0;
-
-	for (i = 0; i < 2; i++) {
-		set_delete(&change->batch, set_info(set)->names[i]);
-		error = commit(change, set_info(set)->names[i]);
-		if (error == 0 || error == -ENOENT) {
-			there[i] = false;
-			turn->turn = (uint8_t)!i;
-			return 0;
-		}
-		if (error != -EBUSY)
-			return error;
-	}
-	turn->turn = 0;
-	return 0;
-}
-
-static int
-delete_leftovers(struct change *change, const struct set_state *state)
-{
-	unsigned int set, i;
-
-	for (set = 0; set < SET_TURNS; set++) {
-		const struct turn *turn = &change->enforce->sets[set];
-
-		for (i = 0; i < 2; i++) {
-			if (state->turns[set][i] && !(turn->present && turn->turn == i))
-				set_delete(&change->batch, set_info(set)->names[i]);
-		}
-	}
-	return commit(change, "deleting what a failed change left");
-}
-
-/* Somebody's rules in our chains ask sets of both turns, as after nft -f of a saved table. */
-static int
-put_back_rules(struct change *change)
-{
-	struct rule_plan plan;
-
-	engine_plan(change->enforce, &plan);
-	table_rules(&change->batch, &plan);
-	change->enforce->rules = false;
-	return commit(change, "putting the rules back");
-}
-
-/*
- * What an earlier run or a failed change left: sets under both names.  Where
- * it is known which one is in use the other goes.
- */
-static int
-settle_turns(struct change *change)
-{
-	struct enforce *enforce = change->enforce;
-	struct set_state state;
-	unsigned int set;
-	int error;
-
-	error = readback_sets(enforce->kernel, &state);
-	if (error != 0)
-		return enforce_fail(change->err, error, "reading the sets", NULL);
-	for (set = 0; set < SET_TURNS; set++) {
-		struct turn *turn = &enforce->sets[set];
-		bool *there = state.turns[set];
-
-		if (!enforce->turns_sure || (turn->present && !there[turn->turn])) {
-			turn->known = false;
-			if (set_is_top(set))
-				enforce->top[set - SET_TOP(0)] = TOP_UNKNOWN;
-			turn->present = there[0] || there[1];
-			turn->turn = there[0] ? 0 : 1;
-			error = there[0] && there[1] ? settle_turn(change, set, there) : 0;
-			if (error != 0)
-				return error;
-		}
-	}
-	error = delete_leftovers(change, &state);
-	if (error == -EBUSY) {
-		error = put_back_rules(change);
-		if (error == 0)
-			error = delete_leftovers(change, &state);
-	}
-	if (error == 0)
-		enforce->turns_sure = true;
-	return error;
+	return error != 0 ? error : frame_made(enforce, change->err);
 }
 
 /* --- the plan ------------------------------------------------------------------------- */
@@ -306,12 +183,16 @@ follow(struct change *change, unsigned int set)
 		keys_patch(&turn->keys, &difference->gone, &difference->come);
 }
 
+typedef void put_fn(struct batch *batch, const char *set, const struct keys *keys, size_t from,
+    size_t to);
+
 /*
- * Fills a set that no rule knows.  Transactions are filled to the brim, whatever
- * set their elements are of: each costs some milliseconds by itself.
+ * Puts all of keys into the set, or takes them out of it.  Transactions are
+ * filled to the brim, whatever set their elements are of: each costs some
+ * milliseconds by itself.
  */
 static int
-fill(struct change *change, const char *name, const struct keys *keys)
+put_members(struct change *change, put_fn *put, const char *name, const struct keys *keys)
 {
 	size_t most = kernel_batch_max(change->enforce->kernel);
 	size_t from = 0, to, room;
@@ -323,7 +204,7 @@ fill(struct change *change, const char *name, const struct keys *keys)
 		room = change->batch.used < most ?
 		    (most - change->batch.used) / elements_size(keys, 1) : 0;
 		to = keys->n - from > room ? from + room : keys->n;
-		elements_add(&change->batch, name, keys, from, to);
+		put(&change->batch, name, keys, from, to);
 		from = to;
 		if (from == keys->n)
 			break;
@@ -351,10 +232,10 @@ make_sets(struct change *change)
 		if (edit->action != ACTION_MAKE)
 			continue;
 		follow(change, set);
-		error = fill(change, set_info(set)->names[edit->turn],
+		error = put_members(change, elements_add, set_info(set)->names[edit->turn],
 		    &change->enforce->sets[set].keys);
 		if (error == 0 && edit->lingers)
-			error = fill(change, set_info(set)->names[edit->turn],
+			error = put_members(change, elements_add, set_info(set)->names[edit->turn],
 			    &change->target->sets[set].gone);
 	}
 	return error == 0 ? commit(change, "making sets") : error;
@@ -446,21 +327,37 @@ take_over(struct change *change)
 }
 
 /*
+ * The mark of rules that were just committed; what the generation is if nobody
+ * committed anything since.  false: somebody did, and may have changed them before
+ * they were read.
+ */
+static bool
+take_mark(struct enforce *enforce, uint32_t generation)
+{
+	struct rules_state state;
+
+	enforce->rules_mark = readback_rules(enforce->kernel, &state) == 0 ? state.mark : 0;
+	return kernel_generation(enforce->kernel) == generation;
+}
+
+/*
  * Commits the rules only if nobody else committed anything since all was
  * looked at; otherwise looks whether that concerned us and tries again.
  */
 static int
 switch_rules(struct change *change)
 {
-	struct enforce *enforce = change->enforce;
-	struct rules_state state;
-	int error = -ERESTART, gone, try;
+	unsigned int unmarked = 0;
+	int error, gone, try;
 
-	for (try = 0; try < SWITCH_RETRIES && error == -ERESTART; try++) {
+	for (try = 0; try < SWITCH_RETRIES; try++) {
 		put_rules(change);
 		error = commit_at(change, expected_generation(change), "switching the rules");
-		if (error != -ERESTART)
+		if (error == 0 && (take_mark(change->enforce, expected_generation(change)) ||
+		    ++unmarked == MARK_RETRIES))
 			break;
+		if (error != 0 && error != -ERESTART)
+			return error;
 		mark_generation(change);
 		gone = check_made(change);
 		if (gone != 0)
@@ -469,9 +366,29 @@ switch_rules(struct change *change)
 	if (error != 0)
 		return error;
 	take_over(change);
-	enforce->rules = true;
-	enforce->rules_mark = readback_rules(enforce->kernel, &state) == 0 ? state.mark : 0;
+	change->enforce->rules = true;
 	return 0;
+}
+
+int
+change_rules(struct enforce *enforce, const struct rule_plan *plan, struct enforce_error *err)
+{
+	struct change change = { .enforce = enforce, .err = err };
+	int error = -ERESTART, try;
+
+	batch_init(&change.batch);
+	for (try = 0; try < MARK_RETRIES; try++) {
+		mark_generation(&change);
+		fixtures_create(&change.batch);
+		table_rules(&change.batch, plan);
+		error = commit_at(&change, change.generation, "writing the rules");
+		if (error == 0 && take_mark(enforce, expected_generation(&change)))
+			break;
+		if (error != 0 && error != -ERESTART)
+			break;
+	}
+	batch_fini(&change.batch);
+	return error;
 }
 
 /* --- 2 and 4: hashes that stay -------------------------------------------------------- */
@@ -488,12 +405,11 @@ put_edits(struct change *change, bool listed, bool come, bool gone)
 
 		if (is_listed(set) != listed)
 			continue;
-		name = set_info(set)->names[edit->action == ACTION_MAKE ? edit->turn :
-		    change->enforce->sets[set].turn];
+		name = set_info(set)->names[change->enforce->sets[set].turn];
 		if (come && edit->action == ACTION_EDIT)
 			elements_add(&change->batch, name, &difference->come, 0,
 			    difference->come.n);
-		if (gone && (edit->action == ACTION_EDIT || edit->lingers))
+		if (gone && edit->action == ACTION_EDIT)
 			elements_delete(&change->batch, name, &difference->gone, 0,
 			    difference->gone.n);
 		if (edit->action == ACTION_EDIT)
@@ -540,6 +456,16 @@ switch_judges(struct change *change)
 }
 
 static int
+remove_listed(struct change *change)
+{
+	put_edits(change, true, false, true);
+	put_deletes(change);
+	if (!batch_empty(&change->batch))
+		kernel_settle();
+	return commit(change, "removing what left the list");
+}
+
+static int
 change_by_switch(struct change *change)
 {
 	unsigned int set;
@@ -557,11 +483,11 @@ change_by_switch(struct change *change)
 	error = switch_rules(change);
 	if (error != 0)
 		return error;
-	put_edits(change, true, false, true);
-	put_deletes(change);
-	if (!batch_empty(&change->batch))
-		kernel_settle();
-	return commit(change, "removing what left the list");
+	error = remove_listed(change);
+	if (error != -EBUSY)
+		return error;
+	error = settle_holders(change->enforce, change->had, change->err);
+	return error == 0 ? remove_listed(change) : error;
 }
 
 static int
@@ -570,6 +496,30 @@ change_in_place(struct change *change)
 	put_edits(change, false, true, false);
 	put_edits(change, true, true, true);
 	return commit(change, "changing hosts");
+}
+
+/* What lists said of hosts that left them, in sets that stay and in new ones. */
+static int
+remove_judges(struct change *change)
+{
+	const struct enforce *enforce = change->enforce;
+	unsigned int set;
+	bool lingers = false;
+	int error = 0;
+
+	put_edits(change, false, false, true);
+	for (set = 0; set < SET_TURNS; set++)
+		lingers |= change->edits[set].lingers && change->target->sets[set].gone.n > 0;
+	/* a packet on its way may have found a host and not yet what its list says */
+	if (lingers || !batch_empty(&change->batch))
+		kernel_settle();
+	for (set = 0; set < SET_TURNS && error == 0; set++) {
+		if (change->edits[set].lingers)
+			error = put_members(change, elements_delete,
+			    set_info(set)->names[enforce->sets[set].turn],
+			    &change->target->sets[set].gone);
+	}
+	return error == 0 ? commit(change, "removing what lists said of hosts") : error;
 }
 
 /* --- the whole ------------------------------------------------------------------------ */
@@ -603,7 +553,7 @@ run(struct change *change, unsigned int from, unsigned int to)
 
 	error = make_table(change);
 	if (error == 0)
-		error = settle_turns(change);
+		error = settle_turns(enforce, change->err);
 	for (set = from; set < to && error == 0; set++)
 		error = plan_set(change, set, &budget);
 	for (set = 0; set < SET_TURNS; set++) {
@@ -621,11 +571,7 @@ run(struct change *change, unsigned int from, unsigned int to)
 		error = change_in_place(change);
 	if (error != 0)
 		return error;
-	/* a packet on its way may have found a host and not yet what its list says */
-	put_edits(change, false, false, true);
-	if (!batch_empty(&change->batch))
-		kernel_settle();
-	error = commit(change, "removing what lists said of hosts");
+	error = remove_judges(change);
 	if (error == 0)
 		finish(change, from, to);
 	return error;

@@ -29,15 +29,17 @@
 int change_sets(struct enforce *enforce, struct split *target, unsigned int from, unsigned int to,
     struct enforce_error *err);
 
+/*
+ * Puts all rules anew, as they are planned, so that what is known of them is what
+ * we wrote: for when somebody else may have changed them meanwhile.
+ */
+int change_rules(struct enforce *enforce, const struct rule_plan *plan, struct enforce_error *err);
+
 /* Is this set needed for these members?  Sets of hosts are there even when empty. */
 bool change_wants(unsigned int set, const struct difference *difference);
 
 /* Who is protected now, into the protect sets of split.  0 or -errno. */
 int engine_gather_protect(const struct enforce *enforce, struct split *split,
     struct enforce_error *err);
-/* The table with counters and fixtures, or what of them is missing.  0 or -errno. */
-int change_put_table(struct enforce *enforce, struct batch *batch, struct enforce_error *err);
-/* That batch was committed: which table it is now.  0 or -errno. */
-int change_table_made(struct enforce *enforce, struct enforce_error *err);
 
 #endif

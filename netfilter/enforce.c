@@ -10,6 +10,7 @@
 #include "blind.h"
 #include "change.h"
 #include "engine.h"
+#include "frame.h"
 #include "protect.h"
 #include "readback.h"
 #include "watch.h"
@@ -33,6 +34,22 @@ engine_forget(struct enforce *enforce)
 	isolate_forget(&enforce->isolation);
 }
 
+/* A table without rules was broken off in the making: exceptions may be missing in it. */
+static int
+look_at_allow(struct enforce *enforce)
+{
+	struct rules_state rules;
+	unsigned int family;
+	int error = readback_rules(enforce->kernel, &rules);
+
+	if (error != 0)
+		return error;
+	for (family = 0; family < FAMILY_END; family++)
+		enforce->allow_left[family] = rules.n > 0 || rules.isolate_mark != 0 ? 0 :
+		    enforce->allow[family].ranges.n;
+	return engine_read_allow(enforce);
+}
+
 int
 engine_look(struct enforce *enforce, struct enforce_error *err)
 {
@@ -50,9 +67,13 @@ engine_look(struct enforce *enforce, struct enforce_error *err)
 		watch_dormant(enforce, state.dormant);
 	} else {
 		enforce->table = true;
-		enforce->dormant = state.dormant;
+		/* who comes to a table takes it as it is; one that came meanwhile is news */
+		if (enforce->watch != NULL)
+			watch_dormant(enforce, state.dormant);
+		else
+			enforce->dormant = state.dormant;
 		enforce->handle = state.handle;
-		error = engine_read_allow(enforce);
+		error = look_at_allow(enforce);
 		if (error != 0)
 			return enforce_fail(err, error, "reading allow4 and allow6", NULL);
 	}
@@ -239,6 +260,11 @@ change(struct enforce *enforce, const struct list *list, struct enforce_error *e
 		log_warn("changing the table from the ground: error=\"%s\"", reason.text);
 		error = change_once(enforce, list, &reason);
 	}
+	/* something by a name of ours is of another kind: it only goes with its table */
+	if ((error == -EEXIST || error == -EOPNOTSUPP) && list != NULL && frame_anew(enforce, NULL) == 0) {
+		log_warn("making the table anew: error=\"%s\"", reason.text);
+		error = change_once(enforce, list, &reason);
+	}
 	if (error != 0 && reason.text[0] != '\0' && err != NULL)
 		*err = reason;
 	watch_resume(enforce);
@@ -254,7 +280,12 @@ enforce_apply(struct enforce *enforce, const struct list *list, struct enforce_e
 int
 enforce_protect(struct enforce *enforce, struct enforce_error *err)
 {
+	struct rules_state rules;
+
 	if (enforce->mode == ENFORCE_OFF || !enforce->table)
+		return 0;
+	/* sets that no rule asks yet are a list's on its way, which brings its own */
+	if (!enforce->rules && (readback_rules(enforce->kernel, &rules) != 0 || rules.n == 0))
 		return 0;
 	return change(enforce, NULL, err);
 }
@@ -282,13 +313,34 @@ commit_alone(struct enforce *enforce, struct batch *batch, const char *what,
 	return error;
 }
 
+/* In one small transaction, or by all rules if they may not be the ones that we know. */
+static int
+commit_verdict(struct enforce *enforce, const struct rule_plan *plan, struct enforce_error *err)
+{
+	struct rules_state state;
+	struct batch batch;
+	int error;
+
+	batch_init(&batch);
+	fixtures_create(&batch);
+	table_verdict(&batch, plan);
+	watch_pause(enforce);
+	error = commit_alone(enforce, &batch, "changing the mode", err);
+	if (error == 0 && enforce->rules) {
+		enforce->rules_mark = readback_rules(enforce->kernel, &state) == 0 ? state.mark : 0;
+		/* if that fails, the look that follows finds what is wrong */
+		if (!watch_undisturbed(enforce) && change_rules(enforce, plan, NULL) != 0)
+			enforce->rules_mark = 0;
+	}
+	watch_resume(enforce);
+	return error;
+}
+
 /* until_ms: of ENFORCE_DROP, 0 for good. */
 static int
 set_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enforce_error *err)
 {
-	struct rules_state state;
 	struct rule_plan plan;
-	struct batch batch;
 	int error;
 
 	error = engine_look(enforce, err);
@@ -296,14 +348,7 @@ set_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enfo
 		engine_plan(enforce, &plan);
 		plan.mode = mode;
 		plan.until_ms = until_ms;
-		batch_init(&batch);
-		fixtures_create(&batch);
-		table_verdict(&batch, &plan);
-		watch_pause(enforce);
-		error = commit_alone(enforce, &batch, "changing the mode", err);
-		if (error == 0 && readback_rules(enforce->kernel, &state) == 0)
-			enforce->rules_mark = state.mark;
-		watch_resume(enforce);
+		error = commit_verdict(enforce, &plan, err);
 	}
 	if (error == 0) {
 		enforce->mode = mode;

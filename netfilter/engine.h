@@ -50,7 +50,8 @@ struct enforce {
 	uint32_t generation;	/* after our last change */
 	struct turn sets[SET_TURNS];
 	enum top_scope top[FAMILY_END];	/* of the prefilters in use */
-	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen */
+	struct allow allow[FAMILY_END];	/* the admin's exceptions as last seen, */
+	size_t allow_left[FAMILY_END];	/* whose last ones a table in the making has not yet */
 	struct endpoints endpoints;	/* as announced */
 	struct isolation isolation;
 	uint64_t resolvers_mark;	/* of protect.h, when it was looked at last */

@@ -16,9 +16,9 @@
 #include "threatlistd/log.h"
 #include "armed.h"
 #include "chain.h"
-#include "change.h"
 #include "elements.h"
 #include "engine.h"
+#include "frame.h"
 #include "isolate.h"
 #include "protect.h"
 #include "readback.h"
@@ -440,6 +440,25 @@ put_off(struct batch *batch)
 	set_delete(batch, ISOLATE_ARMED);
 }
 
+/* What cut off goes first: an own rule of the admin's that asks one of the sets keeps only that. */
+static int
+commit_off(struct enforce *enforce, struct enforce_error *err)
+{
+	struct batch batch;
+	int error;
+
+	batch_init(&batch);
+	put_off(&batch);
+	error = kernel_commit(enforce->kernel, &batch, 0, "ending isolation", err);
+	if (error == -EBUSY) {
+		batch_reset(&batch);
+		put_frame(&batch);
+		error = kernel_commit(enforce->kernel, &batch, 0, "ending isolation", err);
+	}
+	batch_fini(&batch);
+	return error;
+}
+
 static bool
 is_begun(struct isolation *isolation, const struct enforce_isolation *wanted,
     struct keys kept[KEEP_END][FAMILY_END])
@@ -454,6 +473,8 @@ put_begin(struct enforce *enforce, const struct enforce_isolation *wanted,
     struct keys kept[KEEP_END][FAMILY_END], bool alone, struct enforce_error *err)
 {
 	struct isolation *isolation = &enforce->isolation;
+	const uint32_t commits = kernel_commits(enforce->kernel);
+	const uint32_t generation = kernel_generation(enforce->kernel);
 	struct rules_state state;
 	struct batch batch;
 	int error;
@@ -463,14 +484,14 @@ put_begin(struct enforce *enforce, const struct enforce_isolation *wanted,
 		table_delete(&batch);
 		engine_forget(enforce);
 	}
-	error = change_put_table(enforce, &batch, err);
+	error = frame_put(enforce, &batch, err);
 	if (error == 0) {
 		put_on(&batch, wanted, kept);
 		error = kernel_commit(enforce->kernel, &batch, 0, "isolating", err);
 	}
 	batch_fini(&batch);
 	if (error == 0)
-		error = change_table_made(enforce, err);
+		error = frame_made(enforce, err);
 	if (error != 0) {
 		forget_kept(kept);
 		return error;
@@ -480,6 +501,9 @@ put_begin(struct enforce *enforce, const struct enforce_isolation *wanted,
 	isolation->wanted = *wanted;
 	isolation->present = true;
 	isolation->mark = readback_rules(enforce->kernel, &state) == 0 ? state.isolate_mark : 0;
+	/* somebody may have changed them before they were read: not relied on, they are put once more */
+	if (kernel_generation(enforce->kernel) != generation + kernel_commits(enforce->kernel) - commits)
+		isolation->mark = 0;
 	return 0;
 }
 
@@ -508,7 +532,6 @@ static int
 end(struct enforce *enforce, struct enforce_error *err)
 {
 	struct rules_state state;
-	struct batch batch;
 	int error = 0;
 
 	if (enforce->table) {
@@ -516,12 +539,8 @@ end(struct enforce *enforce, struct enforce_error *err)
 		if (error != 0)
 			return enforce_fail(err, error, "asking for rules", NULL);
 	}
-	if (enforce->table && (enforce->isolation.present || state.isolate_mark != 0)) {
-		batch_init(&batch);
-		put_off(&batch);
-		error = kernel_commit(enforce->kernel, &batch, 0, "ending isolation", err);
-		batch_fini(&batch);
-	}
+	if (enforce->table && (enforce->isolation.present || state.isolate_mark != 0))
+		error = commit_off(enforce, err);
 	if (error != 0)
 		return error;
 	isolate_forget(&enforce->isolation);
@@ -529,11 +548,18 @@ end(struct enforce *enforce, struct enforce_error *err)
 	return 0;
 }
 
-/* Not: what is over already, or was never wanted. */
-static bool
-holds(const struct enforce_isolation *wanted)
+bool
+isolate_holds(const struct enforce_isolation *wanted)
 {
 	return wanted->on && (wanted->until_ms == 0 || wanted->until_ms > armed_now_ms());
+}
+
+int
+isolate_anew(struct enforce *enforce, struct enforce_error *err)
+{
+	const struct enforce_isolation wanted = enforce->isolation.wanted;
+
+	return begin(enforce, &wanted, true, err);
 }
 
 int
@@ -545,7 +571,7 @@ enforce_isolate(struct enforce *enforce, const struct enforce_isolation *wanted,
 	watch_pause(enforce);
 	error = engine_look(enforce, err);
 	if (error == 0)
-		error = holds(wanted) ? begin(enforce, wanted, false, err) : end(enforce, err);
+		error = isolate_holds(wanted) ? begin(enforce, wanted, false, err) : end(enforce, err);
 	watch_resume(enforce);
 	return error;
 }
@@ -556,7 +582,7 @@ enforce_isolate_alone(struct enforce *enforce, const struct enforce_isolation *w
 {
 	int error;
 
-	if (!holds(wanted))
+	if (!isolate_holds(wanted))
 		return enforce_set_mode(enforce, ENFORCE_OFF, err);
 	watch_pause(enforce);
 	/* the admin's exceptions are read once more: they come back in the new table */

@@ -34,6 +34,13 @@ struct isolation {
 /* The table is gone; what is wanted stays. */
 void isolate_forget(struct isolation *isolation);
 
+/* Not: what is over already, or was never wanted. */
+bool isolate_holds(const struct enforce_isolation *wanted);
+
+/* What is wanted, in a table made anew: whatever else is in it goes.  0 or -errno. */
+struct enforce;
+int isolate_anew(struct enforce *enforce, struct enforce_error *err);
+
 /* Is it the name of a chain or set of isolation? */
 bool isolate_owns(const char *name);
 

@@ -300,12 +300,23 @@ kernel_dump_begin(struct kernel *kernel, struct nlmsghdr *request)
 	return mnl_socket_sendto(kernel->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
+/* A dump that ended half way, as its set is gone, says so in its last message. */
+static int
+done_error(const struct nlmsghdr *nlh)
+{
+	int error = 0;
+
+	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(error))
+		memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	return error < 0 ? error : 0;
+}
+
 int
 kernel_dump_next(struct kernel *kernel, kernel_answer_fn *each, void *arg)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)kernel->answer;
+	int left, error;
 	ssize_t n;
-	int left;
 
 	do {
 		n = mnl_socket_recvfrom(kernel->socket, kernel->answer, sizeof(kernel->answer));
@@ -320,8 +331,10 @@ kernel_dump_next(struct kernel *kernel, kernel_answer_fn *each, void *arg)
 		if (nlh->nlmsg_type == NLMSG_ERROR)
 			return answer->error;
 		kernel->interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-		if (nlh->nlmsg_type == NLMSG_DONE)
-			return kernel->interrupted ? -EINTR : 0;
+		if (nlh->nlmsg_type == NLMSG_DONE) {
+			error = done_error(nlh);
+			return error != 0 ? error : kernel->interrupted ? -EINTR : 0;
+		}
 		each(nlh, arg);
 	}
 	return 1;

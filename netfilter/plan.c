@@ -75,7 +75,8 @@ judge_rules(struct plan *plan)
 	fixtures_create(&plan->batch);
 	for (family = 0; !plan->enforce->table && family < FAMILY_END; family++)
 		allow_put(&plan->batch, fixture_name(FIXTURE_ALLOW4 + family),
-		    &plan->enforce->allow[family]);
+		    &plan->enforce->allow[family], 0,
+		    kernel_batch_max(plan->enforce->kernel) / ALLOW_SHARE);
 	for (set = 0; set < SET_TURNS; set++) {
 		if (plan->rules.set[set] != NULL)
 			set_create_as(&plan->batch, set, plan->names[set],

@@ -267,19 +267,26 @@ watch_pause(struct enforce *enforce)
 	mnl_socket_setsockopt(watch->nft, NETLINK_DROP_MEMBERSHIP, &group, sizeof(group));
 }
 
+bool
+watch_undisturbed(struct enforce *enforce)
+{
+	const struct watch *watch = enforce->watch;
+
+	enforce->generation = kernel_generation(enforce->kernel);
+	return enforce->generation == watch->generation + kernel_commits(enforce->kernel) -
+	    watch->commits;
+}
+
 void
 watch_resume(struct enforce *enforce)
 {
 	struct watch *watch = enforce->watch;
-	uint32_t ours;
 
 	if (--watch->paused > 0)
 		return;
 	if (join(watch->nft, NFNLGRP_NFTABLES) != 0)
 		watch->unsure = true;
-	ours = kernel_commits(enforce->kernel) - watch->commits;
-	enforce->generation = kernel_generation(enforce->kernel);
-	if (watch->unsure || enforce->generation != watch->generation + ours) {
+	if (!watch_undisturbed(enforce) || watch->unsure) {
 		watch->unsure = false;
 		look(enforce);
 	}

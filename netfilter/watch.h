@@ -18,8 +18,8 @@ int watch_fd(const struct watch *watch);
 /* Around every transaction of ours; pairs may nest. */
 void watch_pause(struct enforce *enforce);
 void watch_resume(struct enforce *enforce);
-
-/* What events told of ways round the hooks. */
+/* Has nobody but us committed anything since the pause began? */
+bool watch_undisturbed(struct enforce *enforce);
 
 /* The admin changed allow4 or allow6. */
 void watch_note_allow(struct enforce *enforce);

@@ -93,3 +93,22 @@ def test_many_at_once_are_read_once(lab, agent):
     lab.nft("flush", "ruleset")
     assert until(lambda: lab.has_table() and agent.status()["table"]["restores"] == 1, 10), agent.log()
     assert elements(lab)["allow4"] == before
+
+
+def test_a_table_that_was_broken_off_in_the_making_takes_nothing_away(lab, agent):
+    """kill -9 when only some of them were put back: what the new table has is not what the admin left in it."""
+    (agent.dir / "state").mkdir()
+    kept = agent.dir / "state" / "allow"
+    kept.write_text(f"{LISTED} # first\n198.51.100.0/24 # second\n{LISTED6} # third\n")
+    lab.nft("add", "table", *TABLE)
+    lab.nft("add", "set", *TABLE, "allow4", "{ type ipv4_addr; flags interval; }")
+    lab.nft("add", "element", *TABLE, "allow4", f'{{ {LISTED} comment "first" }}')
+    agent.start()
+    assert until(lambda: lab.in_set("allow4", "198.51.100.9") and lab.in_set("allow6", LISTED6)), agent.log()
+    assert [word in str(elements(lab)) for word in ("first", "second", "third")] == [True] * 3
+    agent.stop()
+    assert [word in kept.read_text() for word in ("first", "second", "third")] == [True] * 3
+    # one that has rules is the admin's own in what it has
+    lab.nft("flush", "set", *TABLE, "allow4")
+    agent.start()
+    assert until(lambda: "second" not in kept.read_text()) and elements(lab)["allow4"] == []

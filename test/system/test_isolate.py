@@ -321,6 +321,32 @@ def test_off_and_expire_without_an_agent(lab, agent):
     assert until(lambda: any("--table expire" in r for r in reasons(agent)), 5)
 
 
+@pytest.mark.parametrize("how", ["off", "deadline", "panic", "without an agent"])
+def test_a_rule_of_the_admins_that_asks_a_set_of_it_does_not_hold_it(lab, agent, how):
+    """The kernel deletes no set and no chain that a rule refers to: it is over all the same."""
+    started(agent)
+    isolate(agent, "on", "--confirm", "3" if how == "deadline" else "60")
+    lab.nft("add", "chain", "inet", "threatlistd", "mine")
+    lab.nft("add", "rule", "inet", "threatlistd", "mine", "ip", "saddr", "@isolate_keep4", "counter")
+    assert cut(lab)
+    if how == "panic":
+        assert agent.ctl("panic").returncode == agent.ctl("resume").returncode == 0
+    elif how != "deadline":
+        if how == "without an agent":
+            agent.kill_all()
+        isolate(agent, "off")
+    assert open_again(lab), agent.log()
+    if how != "without an agent":
+        assert until(lambda: not agent.status()["isolated"], 3) and "not tidied up" not in agent.log()
+    assert "@isolate_keep4" in lab.nft("list", "chain", "inet", "threatlistd", "mine").stdout
+    if how == "off":
+        isolate(agent, "on", "--lasting")
+        assert cut(lab)
+        lab.nft("delete", "chain", "inet", "threatlistd", "mine", check=False)
+        isolate(agent, "off")
+        assert open_again(lab)
+
+
 def test_on_and_confirm_without_an_agent(lab, agent):
     """Durable as a panic is: the agent that comes takes it over, and the kernel ends what nobody confirms."""
     agent.configure(enforce=f"mode = watch\nadmin = {LISTED6}")

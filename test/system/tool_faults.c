@@ -11,6 +11,8 @@
  *	before	the process is killed instead of it
  *	after	… when the kernel has committed it
  *	intr	a dump was interrupted by somebody's transaction
+ *	then	when the kernel has committed it, somebody else's is next: nft -f ASIDE
+ *	amid	… when the first answer of a dump has come, and there are more
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 
 #include "tool_enforce.c"
@@ -32,6 +36,7 @@ static struct {
 	int first, count, error;
 	int seen;			/* transactions or dumps since the line was read */
 	bool rewrite, lose;		/* what the next answers get */
+	bool dumping;			/* some answers of a dump came, not its end */
 } faults;
 
 static void
@@ -69,6 +74,27 @@ is_kind(const char *kind)
 	return strcmp(faults.kind, kind) == 0;
 }
 
+/* What another program commits just now. */
+static void
+somebody_else(void)
+{
+	const char *path = getenv("ASIDE");
+	pid_t pid = path == NULL ? -1 : fork();
+
+	if (pid == 0) {
+		execlp("nft", "nft", "-f", path, NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static bool
+is_about_dumps(void)
+{
+	return is_kind("intr") || is_kind("amid");
+}
+
 static ssize_t
 pass_on(int fd, const struct msghdr *msg, int flags)
 {
@@ -84,7 +110,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (msg->msg_iovlen != BATCH_PARTS)
 		return pass_on(fd, msg, flags);
 	read_line();
-	if (is_kind("intr") || !strikes())
+	if (is_about_dumps() || !strikes())
 		return pass_on(fd, msg, flags);
 	if (is_kind("send")) {
 		errno = faults.error;
@@ -99,6 +125,8 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	n = pass_on(fd, &part, flags);
 	if (is_kind("after"))
 		raise(SIGKILL);
+	if (is_kind("then"))
+		somebody_else();
 	return n;
 }
 
@@ -121,17 +149,34 @@ recv(int fd, void *buf, size_t size, int flags)
 	return n;
 }
 
+static bool
+has_end(const struct nlmsghdr *nlh, ssize_t size)
+{
+	int left = (int)size;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (nlh->nlmsg_type == NLMSG_DONE)
+			return true;
+	}
+	return false;
+}
+
 /* libmnl's way to answers of a question. */
 ssize_t
 recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t n = syscall(SYS_recvmsg, fd, msg, flags);
 	struct nlmsghdr *nlh = msg->msg_iov[0].iov_base;
+	bool first;
 
 	if (n < (ssize_t)sizeof(*nlh) || !(nlh->nlmsg_flags & NLM_F_MULTI))
 		return n;
 	read_line();
 	if (is_kind("intr") && strikes())
 		nlh->nlmsg_flags |= NLM_F_DUMP_INTR;
+	first = !faults.dumping;
+	faults.dumping = !has_end(nlh, n);
+	if (is_kind("amid") && first && faults.dumping && strikes())
+		somebody_else();
 	return n;
 }
