@@ -189,21 +189,24 @@ class Agent:
         return self
 
     def _program(self, name):
+        return BUILD / name if name == "threatlistd" else self._copied(name)
+
+    def _copied(self, name):
         """The roles that talk to the world are a program beside it."""
-        if name == "threatlistd":
-            return BUILD / name
         for one in (BUILD / name, BUILD / "threatlistd-online"):
             if not (self.dir / one.name).exists():
                 shutil.copy(one, self.dir)
         return self.dir / pathlib.Path(name).name
 
     def start_as(self, uid):
-        """As that user, with what the packaged service has: two capabilities."""
+        """As that user, with what the packaged service has: two capabilities.
+
+        From here: the tree may be in a home that is closed to others (Debian 13's and Ubuntu's are)."""
         caps = "+net_admin,+net_raw"
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = self.lab.start(self.lab.agent, "setpriv", f"--reuid={uid}", f"--regid={uid}",
                                           "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}",
-                                          BUILD / "threatlistd", "-c", self.config, log=log)
+                                          self._copied("threatlistd"), "-c", self.config, log=log)
         assert until(self.ready), self.log()
 
     @contextlib.contextmanager
