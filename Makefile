@@ -157,7 +157,7 @@ lint: all
 	$(Q)$(PYTHON) test/lint/analyze.py $(MAINS) $(SRCS)
 
 MAN_PAGES := $(sort $(wildcard packaging/man/*.[1-8]))
-EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aws/*.json packaging/aws/*.yaml))
+EXAMPLES := $(sort $(wildcard packaging/examples/*.conf) $(wildcard packaging/aws/*.json packaging/aws/*.yaml packaging/aws/*.md))
 
 # A config that is there already stays.
 install: all

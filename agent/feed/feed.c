@@ -253,7 +253,7 @@ static void
 say(const struct conf_source *source, const struct msg_fetched *fetched)
 {
 	if (fetched->outcome == FETCH_FAILED) {
-		log_warn("list not taken source=%s took_ms=%" PRIu32 " error=%s", source->name,
+		log_warn("list not taken source=%s took_ms=%" PRIu32 " error=\"%s\"", source->name,
 		    fetched->took_ms, fetched->reason);
 		return;
 	}

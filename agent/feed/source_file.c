@@ -133,7 +133,8 @@ source_file_read(const struct source_ask *ask, struct source_text *text)
 		/* O_NONBLOCK: a FIFO must not hang us */
 		fd = open(ask->source->location, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (fd < 0)
-			return source_failed(text, "cannot be opened: %s", strerror(errno));
+			return source_failed(text, "cannot be opened%s: %s",
+			    errno == EACCES ? " by the agent's user" : "", strerror(errno));
 		outcome = read_once(ask, fd, text, &again);
 		close(fd);
 		if (!again)

@@ -120,6 +120,10 @@ def test_link_to_a_file_is_followed(ask, tmp_path):
 
 def test_what_is_no_file_is_said(ask, tmp_path):
     assert "cannot be opened: No such file" in ask()["reason"]
+    write(ask.path, "192.0.2.1\n")
+    ask.path.chmod(0)
+    assert "cannot be opened by the agent's user: Permission denied" in ask()["reason"]
+    ask.path.unlink()
     ask.path.mkdir()
     assert "is not a regular file" in ask()["reason"]
     ask.path.rmdir()

@@ -145,6 +145,19 @@ def test_no_message_is_made_up():
     assert {head for head in catalogue() if f'"{head}' not in source} == set()
 
 
+def test_times_that_a_line_is_said_to_have_are_in_it():
+    """"after again_in_ms": the operator looks for it in the line itself."""
+    source = re.sub(r'"\s*\n\s*"', "", "".join(path.read_text() for d in ("agent", "netfilter")
+                                                for path in (ROOT / d).rglob("*.c")))
+    body = page("threatlistd.8").split(".Sh DIAGNOSTICS")[1].split("\n.Ss What status warns of")[0]
+    told = 0
+    for head, text in re.findall(r"^\.It (.+)\n((?:(?!\.It ).*\n)*)", body, re.M):
+        for key in re.findall(r"\b\w+_ms\b", text):
+            assert re.search(rf'"{re.escape(head)} [^"]*(?:\\"[^"]*)*\b{key}=', source), f"{head}: {key}"
+            told += 1
+    assert told > 0
+
+
 def test_every_set_and_chain_is_named():
     text = page("threatlistd.8")
     names = set()

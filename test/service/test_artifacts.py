@@ -28,7 +28,7 @@ BRANCHES = {"x86_64": ("-fcf-protection", r"\bendbr64\b"),
 
 def examples():
     found = [*ROOT.glob("packaging/examples/*.conf"), *ROOT.glob("packaging/aws/*.json"),
-             *ROOT.glob("packaging/aws/*.yaml")]
+             *ROOT.glob("packaging/aws/*.yaml"), *ROOT.glob("packaging/aws/*.md")]
     return [f"/usr/share/doc/threatlistd/examples/{path.name}" for path in found]
 
 
