@@ -115,11 +115,11 @@ sigv4-vectors: $(B)/sigv4-vectors
 check: all $(UNITS) $(REPLAYS) $(TOOLS) sigv4-vectors
 	$(Q)B=$(B) sh test/run-units.sh $(UNITS)
 	$(Q)B=$(B) sh test/run-corpora.sh $(REPLAYS)
-	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider test/golden test/lint
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 test/golden test/lint
 
 # No root, loopback only: the stand-in AWS against Debian's aws command, and the templates for AWS.
 check-aws: $(B)/test/system/tool_aws $(B)/test/system/tool_feed $(B)/test/system/tool_reporter $(PROGRAMS)
-	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning test/aws
+	$(Q)B=$(B) $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 -W ignore::DeprecationWarning test/aws
 
 # Root: network namespaces, the kernel, the whole agent.  Tests mostly wait: five at a time, each in
 # namespaces of its own.
