@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,10 +23,10 @@
 
 #include "runtime/folder.h"
 #include "threatlistd/log.h"
+#include "users.h"
 
 #define LOCK_FILE	"lock"
 #define NAMESPACE_NAME	"threatlistd"	/* behind the NUL of an abstract address, unix(7) */
-#define AGENT_USER	"threatlistd"	/* packaging/systemd/threatlistd.sysusers */
 #define DIAG_BYTES	(32u << 10)	/* the kernel fills as much at once */
 
 int
@@ -150,12 +149,11 @@ find_holder(struct holder *holder)
 static bool
 is_agent(const struct holder *holder)
 {
-	const struct passwd *user;
+	uid_t agent;
 
 	if (!holder->known || holder->uid == 0 || holder->uid == geteuid())
 		return true;
-	user = getpwnam(AGENT_USER);
-	return user != NULL && user->pw_uid == holder->uid;
+	return user_id(AGENT_USER, &agent) && agent == holder->uid;
 }
 
 int

@@ -2,15 +2,14 @@
 #include "peer.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "groups.h"
+#include "users.h"
 
 #define GROUPS_MAX	256
-#define PASSWD_FILE	"/etc/passwd"	/* passwd(5) */
 
 /* Is the peer a member of this group, by its credentials? */
 static bool
@@ -33,20 +32,14 @@ in_group(int fd, gid_t first, const struct groups *groups, enum groups_which whi
 	return false;
 }
 
-/* By the file alone, which nobody is asked for: a name is for people, the uid says who it is. */
+/* A name is for people, the uid says who it is. */
 static void
 name_user(struct peer *peer)
 {
-	FILE *file = fopen(PASSWD_FILE, "re");
-	const struct passwd *user = NULL;
+	char name[USER_NAME_MAX];
 
-	do {
-		user = file != NULL ? fgetpwent(file) : NULL;
-	} while (user != NULL && user->pw_uid != peer->who.uid);
-	snprintf(peer->by, sizeof(peer->by), "uid %u (%.32s)", peer->who.uid,
-	    user != NULL ? user->pw_name : "?");
-	if (file != NULL)
-		fclose(file);
+	user_name(peer->who.uid, name);
+	snprintf(peer->by, sizeof(peer->by), "uid %u (%s)", peer->who.uid, name);
 }
 
 static void

@@ -2,7 +2,6 @@
 #include "secrets.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +9,8 @@
 #include <sys/stat.h>
 
 #include "threatlistd/log.h"
+#include "users.h"
 
-#define AGENT_USER	"threatlistd"	/* and its group: packaging/systemd/threatlistd.sysusers */
-#define PASSWD_FILE	"/etc/passwd"	/* passwd(5) */
 #define ANYBODY		(S_IROTH | S_IWOTH)
 
 /* What is gone through, and what was told of already: sinks share tokens. */
@@ -56,25 +54,13 @@ is_known(const struct look *look, const struct stat *st)
 	return false;
 }
 
-/*
- * The user of the service, which is made on the host itself: who asks name services
- * may have to wait for them, and this is asked for each status.
- */
+/* Without such a user the agent is somebody else's, and the file is as it should be with its owner. */
 static bool
 is_of_agent(const struct stat *st)
 {
-	FILE *file = fopen(PASSWD_FILE, "re");
-	const struct passwd *user = NULL;
-	bool is;
+	uid_t agent;
 
-	do {
-		user = file != NULL ? fgetpwent(file) : NULL;
-	} while (user != NULL && strcmp(user->pw_name, AGENT_USER) != 0);
-	/* without one the agent is somebody else's, and the file is as it should be with its owner */
-	is = user == NULL || st->st_uid == user->pw_uid;
-	if (file != NULL)
-		fclose(file);
-	return is;
+	return !user_id(AGENT_USER, &agent) || st->st_uid == agent;
 }
 
 /* The agent must still be able to read it: as its owner, or as a member of its group. */

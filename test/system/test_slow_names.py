@@ -41,11 +41,19 @@ def directory(agent):
     return Directory(agent)
 
 
+def name(pid):
+    """What a process calls itself; of one that has just ended, nothing."""
+    try:
+        return open(f"/proc/{pid}/comm", encoding="ascii").read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def asking(agent):
     """Process ids of who asks."""
     parent = agent.roles()["parent"]
     children = open(f"/proc/{parent}/task/{parent}/children", encoding="ascii").read().split()
-    return [int(pid) for pid in children if open(f"/proc/{pid}/comm", encoding="ascii").read() == "tl-groups\n"]
+    return [int(pid) for pid in children if name(pid) == "tl-groups"]
 
 
 def quick(call):
