@@ -65,6 +65,10 @@ class Space:
         report.unlink()
         return seconds, int(kib) / 1024
 
+    def floor(self, members):
+        """Seconds of the kernel's alone for so many members of one hash set."""
+        return float(run("ip", "netns", "exec", self.name, BUILD / "test/system/tool_floor", str(members), timeout=300).stdout)
+
     def ours(self, *lists):
         """Seconds of each enforce_apply, and the peak MiB of the whole process (it parses, too)."""
         orders = "open drop 7411\n" + "".join(f"apply drop={path}\n" for path in lists) + "close\n"
@@ -116,8 +120,10 @@ def bench_load(work, entries, name):
     path = generate(work, entries)
     prefixes = cover(path)
     nft, ipset = write_nft(work, prefixes, f"{name}.nft"), write_ipset(work, prefixes, f"{name}.ipset")
-    rows = {"ours": [], "nft -f": [], "ipset restore": []}
+    rows, floor = {"ours": [], "nft -f": [], "ipset restore": []}, []
     for _ in range(RUNS):
+        with Space() as space:
+            floor.append(space.floor(entries))
         with Space() as space:
             seconds, peak = space.ours(path)
             rows["ours"].append((seconds[0], peak))
@@ -128,6 +134,8 @@ def bench_load(work, entries, name):
     for who, measured in rows.items():
         say(f"load {name}, {who}", median(measured, 0), "s")
         say(f"load {name}, {who}, peak memory", median(measured, 1), "MiB")
+    say(f"load {name}, the kernel alone, as hosts of one hash", statistics.median(floor), "s")
+    say(f"load {name}, the kernel alone / nft -f", statistics.median(floor) / median(rows["nft -f"], 0), "x time")
     say(f"load {name}, ours / nft -f", median(rows["ours"], 0) / median(rows["nft -f"], 0), "x time")
     say(f"load {name}, ours / nft -f", median(rows["ours"], 1) / median(rows["nft -f"], 1), "x peak memory")
     say(f"load {name}, ours / ipset restore", median(rows["ours"], 0) / median(rows["ipset restore"], 0), "x time")
