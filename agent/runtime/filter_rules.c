@@ -270,6 +270,9 @@ static const struct filter_rule rules[] = {
 		{ .argument = 1, .mask = KIND, VALUES(SOCK_RAW, SOCK_DGRAM) } } },
 	{ .call = __NR_ioctl, .roles = PARENT, .conditions = {
 		{ .argument = 1, .mask = DEVICE_CALLS, VALUES(SIOCGIFNAME & DEVICE_CALLS) } } },
+	/* libpcap asks whether a named interface is a wireless one, and takes a no as well */
+	{ .call = __NR_socket, .roles = PARENT, .error = EPERM, .conditions = {
+		ONE_OF(0, AF_NETLINK), ONE_OF(2, NETLINK_GENERIC) } },
 	CALL(mlock, PARENT),
 	CALL(munlock, PARENT),
 

@@ -120,7 +120,7 @@ test_sockets(void **state)
 	expect("fr", SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0);
 	expect("fesr", SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE, 0);
 	expect("e", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, 0);
-	expect("", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, 0);
+	expect("", SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_AUDIT, 0);
 	expect("p", SYS_socket, AF_PACKET, SOCK_RAW, 0, 0);
 	expect("p", SYS_socket, AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0);
 	expect("", SYS_socket, AF_PACKET, 10 /* SOCK_PACKET */, 0, 0);
@@ -177,6 +177,17 @@ test_processes(void **state)
 	expect("", SYS_unshare, CLONE_NEWUSER, 0, 0, 0);
 	expect("", SYS_mount, 0, 0, 0, 0);
 	expect("fesr", SYS_exit_group, 0, 0, 0, 0);
+}
+
+/* What libpcap asks before the sensor is confined is refused, and no breach: not even where those end a role. */
+static void
+test_wireless_is_refused(void **state)
+{
+	int role;
+
+	for (role = 0; role < FILTER_ROLES; role++)
+		assert_int_equal(ask(role, SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, 0),
+		    role == FILTER_PARENT ? SECCOMP_RET_ERRNO | EPERM : REFUSE);
 }
 
 /* Its flags cannot be seen: the C library then uses clone. */
@@ -259,6 +270,7 @@ main(void)
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_wireless_is_refused),
 		cmocka_unit_test(test_clone3_is_not_there),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_other_conventions_end_it),
