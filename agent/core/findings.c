@@ -319,6 +319,20 @@ learn_mode(struct findings *findings, const struct count *count)
 		findings->conf.mode = ENFORCE_WATCH;
 }
 
+static bool
+is_sensed(const struct count *count)
+{
+	return (count->flags & COUNT_SENSED) != 0;
+}
+
+/* Does something wait that the other one of kernel and sensor has counted? */
+static bool
+holds_of_other(const struct peer *peer, const struct count *count)
+{
+	return peer->held != NULL && peer->held->traffic[count->dir].packets > 0 &&
+	    is_sensed(&peer->held->last[count->dir]) != is_sensed(count);
+}
+
 /*
  * Where the traffic of a count belongs; it may have to wait there.  An entry
  * in flood does not wait: what would be waited for are its remotes' counters,
@@ -336,6 +350,9 @@ attribute(struct findings *findings, struct peer *peer, const struct traffic *tr
 		findings->lost++;
 		return;
 	}
+	/* whose packets wait is to be known when counters are saved */
+	if (holds_of_other(peer, count))
+		findings_open_held(findings, peer, now_ms);
 	live = home_of(peer, count);
 	if (live == NULL && peer->aggregated) {
 		live = get_live(findings, peer, count->dir == DIR_IN ? FLOW_INBOUND : FLOW_OUTBOUND,
@@ -357,6 +374,7 @@ findings_count(struct findings *findings, const struct count *told, int64_t now_
 	struct count count = *told;
 	struct counter counter;
 	struct traffic added;
+	unsigned int which;
 	struct peer *peer;
 	bool first;
 
@@ -365,9 +383,11 @@ findings_count(struct findings *findings, const struct count *told, int64_t now_
 	if (count.last_ms == 0 || count.last_ms > now_ms)
 		count.last_ms = now_ms;
 	peer = table_find_peer(findings, &remote, aggregated);
-	counter = (struct counter){ .remote = remote, .aggregated = aggregated, .dir = count.dir };
+	which = table_counter(count.dir, is_sensed(&count));
+	counter = (struct counter){ .remote = remote, .aggregated = aggregated, .dir = count.dir,
+		.sensed = is_sensed(&count) };
 	if (peer != NULL)
-		counter = peer->counters[count.dir];
+		counter = peer->counters[which];
 	if (!counter.known && recall->counter != NULL &&
 	    recall->counter(&counter, recall->arg) < 0)
 		return;
@@ -382,8 +402,8 @@ findings_count(struct findings *findings, const struct count *told, int64_t now_
 		findings->lost++;
 		return;
 	}
-	peer->counters[count.dir] = counter;
-	peer->counter_changed[count.dir] = true;
+	peer->counters[which] = counter;
+	peer->counter_changed[which] = true;
 	table_mark(findings, peer, CHANGE_ACTIVITY);
 	if (added.packets == 0 || (first && findings->conf.history_ms > 0 &&
 	    count.last_ms < now_ms - findings->conf.history_ms))

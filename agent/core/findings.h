@@ -35,6 +35,7 @@ struct counter {
 	struct range remote;		/* one address, or the entry if aggregated */
 	bool aggregated;
 	uint8_t dir;			/* enum packet_dir */
+	bool sensed;			/* COUNT_SENSED: another one than the kernel's, with epochs of its own */
 	bool known;
 	uint64_t epoch;
 	struct traffic value;

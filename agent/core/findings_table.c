@@ -46,6 +46,12 @@ bucket_of(struct findings *findings, const struct range *remote, bool aggregated
 	return &findings->buckets[hash & (TABLE_BUCKETS - 1)];
 }
 
+unsigned int
+table_counter(uint8_t dir, bool sensed)
+{
+	return sensed ? 2u + dir : dir;
+}
+
 struct peer *
 table_find_peer(struct findings *findings, const struct range *remote, bool aggregated)
 {
@@ -62,7 +68,7 @@ struct peer *
 table_get_peer(struct findings *findings, const struct range *remote, bool aggregated)
 {
 	struct peer *peer = table_find_peer(findings, remote, aggregated);
-	unsigned int dir;
+	unsigned int i;
 
 	if (peer != NULL)
 		return peer;
@@ -73,11 +79,9 @@ table_get_peer(struct findings *findings, const struct range *remote, bool aggre
 		return NULL;
 	peer->remote = *remote;
 	peer->aggregated = aggregated;
-	for (dir = 0; dir < 2; dir++) {
-		peer->counters[dir].remote = *remote;
-		peer->counters[dir].aggregated = aggregated;
-		peer->counters[dir].dir = (uint8_t)dir;
-	}
+	for (i = 0; i < COUNTERS; i++)
+		peer->counters[i] = (struct counter){ .remote = *remote, .aggregated = aggregated,
+			.dir = i % 2, .sensed = i >= 2 };
 	LIST_INSERT_HEAD(bucket_of(findings, remote, aggregated), peer, chain);
 	findings->npeers++;
 	return peer;

@@ -35,12 +35,14 @@ struct held {
 	int64_t since_ms[2];
 };
 
+#define COUNTERS	4	/* of a peer: the kernel's and the sensor's, each way */
+
 /* Everything about one remote, or about one entry in flood. */
 struct peer {
 	struct range remote;
 	bool aggregated, changed;
-	struct counter counters[2];	/* by packet direction */
-	bool counter_changed[2];
+	struct counter counters[COUNTERS];
+	bool counter_changed[COUNTERS];
 	bool explained[2];		/* packets of this way were seen to belong to the other side's flow */
 	struct live *inbound, *outbound;
 	struct held *held;		/* NULL: nothing waits */
@@ -81,6 +83,8 @@ struct peer *table_get_peer(struct findings *findings, const struct range *remot
     bool aggregated);
 /* A peer without finding, wait or unsaved counter is of no more use in memory. */
 void table_free_idle_peer(struct findings *findings, struct peer *peer);
+/* Which of a peer's counters this is. */
+unsigned int table_counter(uint8_t dir, bool sensed);
 /* What the peer holds is settled. */
 void table_release_held(struct findings *findings, struct peer *peer);
 

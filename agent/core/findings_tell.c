@@ -134,6 +134,14 @@ take_back(struct traffic *value, const struct traffic *part)
 	return true;
 }
 
+/* Does something of what this one counted? */
+static bool
+waits(const struct peer *peer, const struct counter *counter)
+{
+	return peer->held != NULL && peer->held->traffic[counter->dir].packets > 0 &&
+	    ((peer->held->last[counter->dir].flags & COUNT_SENSED) != 0) == counter->sensed;
+}
+
 static int
 each_of_peer(struct peer *peer, findings_finding_fn *on_finding, findings_counter_fn *on_counter,
     void *arg)
@@ -146,13 +154,12 @@ each_of_peer(struct peer *peer, findings_finding_fn *on_finding, findings_counte
 		if (both[i] != NULL && both[i]->change != CHANGE_NONE)
 			result = on_finding(&both[i]->finding, both[i]->change, arg);
 	}
-	for (i = 0; i < 2 && result == 0; i++) {
+	for (i = 0; i < COUNTERS && result == 0; i++) {
 		struct counter counter = peer->counters[i];
 
-		if (!peer->counter_changed[i])
-			continue;
 		/* what waits is in no finding yet, and all else is: that is saved together */
-		if (peer->held == NULL || take_back(&counter.value, &peer->held->traffic[i]))
+		if (peer->counter_changed[i] && (!waits(peer, &counter) ||
+		    take_back(&counter.value, &peer->held->traffic[counter.dir])))
 			result = on_counter(&counter, arg);
 	}
 	return result;
@@ -187,7 +194,7 @@ findings_saved(struct findings *findings)
 			peer->outbound->change = CHANGE_NONE;
 		if (peer->held != NULL)
 			continue;	/* once it is settled it changes again */
-		peer->counter_changed[DIR_IN] = peer->counter_changed[DIR_OUT] = false;
+		memset(peer->counter_changed, 0, sizeof(peer->counter_changed));
 		peer->changed = false;
 		TAILQ_REMOVE(&findings->changed, peer, changed_link);
 		table_free_idle_peer(findings, peer);

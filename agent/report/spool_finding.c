@@ -342,7 +342,8 @@ put_counter_key(struct binder *binder, const struct counter *counter)
 
 	put_text(binder, finding_remote_text(&counter->remote, counter->aggregated, text));
 	put(binder, counter->aggregated);
-	put(binder, counter->dir);
+	/* 2 and 3: the sensor's */
+	put(binder, counter->dir + (counter->sensed ? 2u : 0u));
 }
 
 int

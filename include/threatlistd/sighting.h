@@ -63,8 +63,9 @@ struct sighting {
 #define COUNT_SENSED		(1u << 2)	/* counted by the sensor: there is no kernel table */
 
 /*
- * Cumulative within (epoch, key, dir): a receiver keeps the last value and
- * adds the difference; a new epoch starts from zero.
+ * Cumulative within (epoch, key, dir), the kernel's and the sensor's each by
+ * itself: a receiver keeps the last value and adds the difference; a new epoch
+ * starts from zero.
  */
 struct count {
 	struct addr remote;

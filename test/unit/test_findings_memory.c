@@ -246,6 +246,78 @@ what_does_not_wait_is_saved_beside_what_does(void **state)
 	findings_free(world.findings);
 }
 
+static void
+sense(struct world *world, const char *remote, uint8_t dir, uint64_t packets)
+{
+	struct count count = count_of(world, remote, dir, VERDICT_WATCHED, packets, 0);
+
+	count.flags = COUNT_SENSED;
+	count.epoch = 77;
+	findings_count(world->findings, &count, world->now);
+}
+
+/*
+ * With mode = off the sensor counts, and what the kernel counted before is told
+ * again with each recount, and when the table comes back.
+ */
+static void
+sensor_and_kernel_count_by_themselves(void **state)
+{
+	struct world world = begin();
+	const struct finding *finding;
+	unsigned int i;
+
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 100, 100);
+	pass(&world, COUNT_WAIT_MS);
+	sense(&world, "203.0.113.9", DIR_IN, 5);
+	finding = must_find(&world, "203.0.113.9", FLOW_INBOUND);
+	for (i = 0; i < 3; i++) {
+		tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 100, 100);
+		sense(&world, "203.0.113.9", DIR_IN, 5);
+		assert_int_equal(finding->in.packets, 105);
+		assert_int_equal(finding->in.dropped, 100);
+	}
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 101, 101);
+	assert_int_equal(finding->in.packets, 106);
+	findings_free(world.findings);
+}
+
+static int
+keep_each_counter(const struct counter *counter, void *arg)
+{
+	((struct counter *)arg)[counter->sensed] = *counter;
+	return 0;
+}
+
+/* What both counted before a direction was known is in a finding once, whenever a crash comes. */
+static void
+sensor_and_kernel_do_not_wait_together(void **state)
+{
+	struct counter saved[2] = { { .dir = DIR_IN } };
+	struct world world = begin();
+
+	tell(&world, "203.0.113.9", DIR_IN, VERDICT_DROPPED, 7, 7);
+	sense(&world, "203.0.113.9", DIR_IN, 3);
+	findings_each_changed(world.findings, ignore_finding, keep_each_counter, saved);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_INBOUND)->in.packets, 10);
+	assert_int_equal(saved[false].value.packets, 7);
+	assert_int_equal(saved[true].value.packets, 3);
+	findings_saved(world.findings);
+	/* one waits, the other one is saved */
+	sense(&world, "203.0.113.9", DIR_OUT, 4);
+	tell(&world, "203.0.113.9", DIR_OUT, VERDICT_DROPPED, 6, 6);
+	findings_each_changed(world.findings, ignore_finding, keep_each_counter, saved);
+	assert_int_equal(saved[true].value.packets, 4);
+	assert_int_equal(saved[false].value.packets, 7);
+	findings_saved(world.findings);
+	pass(&world, COUNT_WAIT_MS);
+	findings_each_changed(world.findings, ignore_finding, keep_each_counter, saved);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_OUTBOUND)->out.packets, 6);
+	assert_int_equal(must_find(&world, "203.0.113.9", FLOW_INBOUND)->out.packets, 4);
+	assert_int_equal(saved[false].value.packets, 6);
+	findings_free(world.findings);
+}
+
 /* The answers of a flow that was cut in its middle stay its own after a restart. */
 static void
 answers_of_a_cut_flow_stay_where_they_were(void **state)
@@ -458,6 +530,8 @@ main(void)
 		cmocka_unit_test(quiet_ones_leave_memory),
 		cmocka_unit_test(waiting_counts_are_not_saved),
 		cmocka_unit_test(what_does_not_wait_is_saved_beside_what_does),
+		cmocka_unit_test(sensor_and_kernel_count_by_themselves),
+		cmocka_unit_test(sensor_and_kernel_do_not_wait_together),
 		cmocka_unit_test(answers_of_a_cut_flow_stay_where_they_were),
 		cmocka_unit_test(clock_set_back_stops_nothing),
 		cmocka_unit_test(clock_set_back_hurries_nothing),

@@ -250,8 +250,16 @@ counters_come_back(void **state)
 	assert_true(found.epoch == UINT64_MAX);
 	assert_memory_equal(&found.value, &counter.value, sizeof(found.value));
 	assert_int_equal(spool_counter(box.spool, &other), 0);
-	/* an entry of one address is not that address */
+	/* the sensor's is another one */
 	other.dir = DIR_OUT;
+	other.sensed = true;
+	assert_int_equal(spool_counter(box.spool, &other), 0);
+	other.value.packets = 9;
+	assert_int_equal(spool_save_counter(box.spool, &other), 0);
+	assert_int_equal(spool_counter(box.spool, &found), 1);
+	assert_int_equal(found.value.packets, 1);
+	other.sensed = false;
+	/* an entry of one address is not that address */
 	other.aggregated = true;
 	assert_int_equal(spool_counter(box.spool, &other), 0);
 	close_box(&box);
