@@ -75,8 +75,11 @@ int spool_save_counter(struct spool *spool, const struct counter *counter);
 /* As struct findings_recall wants them: 1, 0 (there is none) or -errno. */
 int spool_finding(struct spool *spool, const char *id, struct finding *finding);
 int spool_counter(struct spool *spool, struct counter *counter);
-/* The ids of findings that have untold activity or were active at or after since_ms, oldest
- * first; at most max; malloc'd with NULs, *n of them, FINDING_ID_SIZE bytes each. */
+/*
+ * The ids of findings that have untold activity or were active at or after since_ms.  Of
+ * more than max those with untold activity, then the latest.  Active longest ago first, as
+ * they leave memory again; malloc'd with NULs, *n of them, FINDING_ID_SIZE bytes each.
+ */
 int spool_live_ids(struct spool *spool, int64_t since_ms, size_t max, char **ids, size_t *n);
 /* -EEXIST: this occurrence is kept already. */
 int spool_save_event(struct spool *spool, const char *id, const struct event *event,

@@ -317,8 +317,9 @@ int
 spool_live_ids(struct spool *spool, int64_t since_ms, size_t max, char **ids, size_t *n)
 {
 	sqlite3_stmt *stmt = db_prepare(spool,
-	    "SELECT id FROM finding WHERE NOT event AND (active OR last_ms >= ?1 OR revision = 0)"
-	    " ORDER BY active DESC, last_ms DESC LIMIT ?2");
+	    "SELECT id FROM (SELECT id, last_ms FROM finding WHERE NOT event AND"
+	    " (active OR last_ms >= ?1 OR revision = 0)"
+	    " ORDER BY active DESC, last_ms DESC LIMIT ?2) ORDER BY last_ms");
 	int got;
 
 	*n = 0;

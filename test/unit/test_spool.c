@@ -265,6 +265,37 @@ counters_come_back(void **state)
 	close_box(&box);
 }
 
+/* They make room in this order: what was told and is quiet longest comes before the rest. */
+static void
+live_ones_come_back_quiet_longest_first(void **state)
+{
+	static const char *const remotes[] = { "203.0.113.1", "203.0.113.2", "203.0.113.3",
+	    "203.0.113.4" };
+	struct finding findings[4];
+	struct box box;
+	char *ids;
+	size_t n, i;
+
+	open_box(&box);
+	for (i = 0; i < 4; i++) {
+		findings[i] = finding_with(remotes[i], false);
+		findings[i].last_ms = NOW + (int64_t)i;
+		if (i != 2)
+			finding_accept(&findings[i], NOW + 10);
+		save(&box, &findings[i], "{}");
+	}
+	assert_int_equal(spool_live_ids(box.spool, NOW, 3, &ids, &n), 0);
+	assert_int_equal(n, 3);
+	for (i = 0; i < 3; i++)
+		assert_string_equal(ids + i * FINDING_ID_SIZE, findings[i + 1].id);
+	free(ids);
+	assert_int_equal(spool_live_ids(box.spool, NOW + 5, 3, &ids, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(ids, findings[2].id);
+	free(ids);
+	close_box(&box);
+}
+
 /* n told findings that the sink wants. */
 static void
 want_some(struct box *box, int64_t row, unsigned int first, unsigned int n)
@@ -562,6 +593,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(findings_come_back_whole),
 		cmocka_unit_test(counters_come_back),
+		cmocka_unit_test(live_ones_come_back_quiet_longest_first),
 		cmocka_unit_test(what_cannot_be_read_is_not_missing),
 		cmocka_unit_test(sequences_are_contiguous),
 		cmocka_unit_test(history_goes_but_not_what_waits),
