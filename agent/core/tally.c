@@ -7,21 +7,26 @@
 
 #define NONE	UINT32_MAX
 
-/* In one chain of its bucket and, while it waits to be given, in the queue. */
+/*
+ * In one chain of its bucket, in the list from least to most recent and, while it waits
+ * to be given, in the queue.
+ */
 struct entry {
 	struct count count;
 	uint32_t chain;
+	uint32_t older, newer;
 	uint32_t next;			/* in the queue */
 	bool queued;
 };
 
-/* Entries are never removed: a cumulative value must not start anew within its epoch. */
 struct tally {
 	struct entry *entries;
 	uint32_t *buckets;
 	uint32_t max, used, mask;
+	uint32_t oldest, newest;
 	uint32_t head, tail;		/* of the queue */
-	uint64_t epoch, seed, lost;
+	uint64_t epoch;			/* of those that are taken in */
+	uint64_t seed, lost;
 };
 
 struct tally *
@@ -45,7 +50,7 @@ tally_new(size_t max, uint64_t epoch, uint64_t seed)
 	memset(tally->buckets, 0xff, nbuckets * sizeof(*tally->buckets));
 	tally->max = (uint32_t)max;
 	tally->mask = (uint32_t)nbuckets - 1;
-	tally->head = tally->tail = NONE;
+	tally->oldest = tally->newest = tally->head = tally->tail = NONE;
 	tally->epoch = epoch;
 	tally->seed = seed;
 	return tally;
@@ -97,8 +102,60 @@ enqueue(struct tally *tally, uint32_t index)
 	tally->tail = index;
 }
 
+static void
+leave_order(struct tally *tally, const struct entry *entry)
+{
+	if (entry->older != NONE)
+		tally->entries[entry->older].newer = entry->newer;
+	else
+		tally->oldest = entry->newer;
+	if (entry->newer != NONE)
+		tally->entries[entry->newer].older = entry->older;
+	else
+		tally->newest = entry->older;
+}
+
+static void
+enter_order(struct tally *tally, uint32_t index)
+{
+	struct entry *entry = &tally->entries[index];
+
+	entry->newer = NONE;
+	entry->older = tally->newest;
+	if (tally->newest != NONE)
+		tally->entries[tally->newest].newer = index;
+	else
+		tally->oldest = index;
+	tally->newest = index;
+}
+
+/* A free entry, NONE: all are needed. */
 static uint32_t
-find_or_add(struct tally *tally, const struct addr *remote, uint8_t dir)
+take_entry(struct tally *tally, int64_t now_ms)
+{
+	uint32_t index = tally->oldest, *at;
+	struct entry *entry;
+	int64_t idle;
+
+	if (tally->used < tally->max)
+		return tally->used++;
+	entry = &tally->entries[index];
+	idle = now_ms - entry->count.last_ms;
+	/* less than nothing: the clock was set back */
+	if (entry->queued || (idle >= 0 && idle < TALLY_IDLE_MS))
+		return NONE;
+	at = bucket_of(tally, &entry->count.remote, entry->count.dir);
+	while (*at != index)
+		at = &tally->entries[*at].chain;
+	*at = entry->chain;
+	leave_order(tally, entry);
+	/* it may come again, from zero: that must be another epoch */
+	tally->epoch++;
+	return index;
+}
+
+static uint32_t
+find_or_add(struct tally *tally, const struct addr *remote, uint8_t dir, int64_t now_ms)
 {
 	uint32_t *bucket = bucket_of(tally, remote, dir);
 	struct entry *entry;
@@ -106,13 +163,18 @@ find_or_add(struct tally *tally, const struct addr *remote, uint8_t dir)
 
 	for (index = *bucket; index != NONE; index = entry->chain) {
 		entry = &tally->entries[index];
-		if (entry->count.dir == dir && addr_equal(&entry->count.remote, remote))
+		if (entry->count.dir == dir && addr_equal(&entry->count.remote, remote)) {
+			leave_order(tally, entry);
+			enter_order(tally, index);
 			return index;
+		}
 	}
-	if (tally->used == tally->max)
+	index = take_entry(tally, now_ms);
+	if (index == NONE)
 		return NONE;
-	index = tally->used++;
 	entry = &tally->entries[index];
+	memset(entry, 0, sizeof(*entry));
+	enter_order(tally, index);
 	entry->count.remote = *remote;
 	entry->count.dir = dir;
 	entry->count.verdict = VERDICT_WATCHED;
@@ -126,8 +188,8 @@ find_or_add(struct tally *tally, const struct addr *remote, uint8_t dir)
 void
 tally_add(struct tally *tally, const struct sighting *sighting, uint32_t bytes)
 {
-	uint32_t index = find_or_add(tally, &sighting->remote, sighting->dir);
 	int64_t time_ms = sighting->time_us / 1000;
+	uint32_t index = find_or_add(tally, &sighting->remote, sighting->dir, time_ms);
 	struct count *count;
 
 	if (index == NONE) {

@@ -2,10 +2,11 @@
 /*
  * Packets and bytes of each listed remote, counted from what is seen, for
  * hosts without a kernel table that would count them.  Cumulative since the
- * tally began; its epoch says which beginning that was.
+ * remote was taken in; its epoch says which beginning that was.
  *
- * Pure and bounded: remotes past the bound are not counted, but how many
- * packets that were is.
+ * Pure and bounded: the remote that was quiet longest makes room for another once
+ * TALLY_IDLE_MS have passed since and it was given.  Remotes that find no room are
+ * not counted, but how many packets that were is.
  */
 #ifndef CORE_TALLY_H
 #define CORE_TALLY_H
@@ -15,9 +16,14 @@
 
 #include "threatlistd/sighting.h"
 
+#define TALLY_IDLE_MS	(60 * 1000)	/* who was given it has had the time to keep it */
+
 struct tally;
 
-/* max: remotes, each direction by itself.  epoch and seed: random.  NULL: no memory. */
+/*
+ * max: remotes, each direction by itself.  epoch and seed: random; epochs after it are
+ * used, too.  NULL: no memory.
+ */
 struct tally *tally_new(size_t max, uint64_t epoch, uint64_t seed);
 void tally_free(struct tally *tally);
 

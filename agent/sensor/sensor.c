@@ -29,13 +29,14 @@
 
 #define FLOWS_MAX		32768	/* listed flows followed at once; 3 MiB when all are in use */
 #define SIGHTINGS_PER_S		2000	/* of all flows together */
-#define REMOTES_MAX		16384	/* counted by ourselves, each direction by itself */
+#define REMOTES_MAX		16384u	/* counted by ourselves, each direction by itself */
 #define COUNTS_MS		1000	/* our own counts are sent */
 #define TICK_MS			(3 * 1000)	/* losses, addresses and interface of this host */
 #define MESSAGES_AT_ONCE	64	/* of CHANNEL_COUNTS counts each */
 #define RETRY_BLIND_MS		(30 * 1000)	/* nothing could be opened: again */
 #define RETRY_PARTLY_MS		(5 * 60 * 1000)	/* something could, but not what was asked for */
 #define LOST_LOG_MS		(60 * 1000)
+#define UNCOUNTED_SAID_MS	(3600 * 1000)
 #define FLUSH_MS		2000	/* for the last counts, before the exit */
 
 enum eye { EYE_NFLOG, EYE_INTERFACE, EYES };
@@ -50,8 +51,9 @@ struct sensor {
 	struct capture *captures[EYES];	/* NULL: not open */
 	struct loop_timer *tick, *counts, *retry;
 	bool worth_retrying;		/* what could not be opened may be there later */
-	uint64_t sighted, unsent, lost;
-	struct log_limit lost_limit, unsent_limit;
+	uint64_t sighted, unsent, lost, uncounted;
+	int64_t uncounted_ms;		/* loop_now_ms, 0: never */
+	struct log_limit lost_limit, unsent_limit, uncounted_limit;
 	char warning[256];		/* why it is not as configured; empty: it is */
 	int exit_code;
 };
@@ -140,6 +142,19 @@ state_of(const struct sensor *sensor)
 	    CAPTURE_FAILED;
 }
 
+/* What is not as it should be now, on top of what was not when it began. */
+static void
+warn_of_now(const struct sensor *sensor, char text[static sizeof(sensor->warning)])
+{
+	size_t at = strlen(sensor->warning);
+
+	memcpy(text, sensor->warning, sizeof(sensor->warning));
+	if (sensor->uncounted_ms != 0 && loop_now_ms() < sensor->uncounted_ms + UNCOUNTED_SAID_MS)
+		snprintf(text + at, sizeof(sensor->warning) - at, "%s%llu packets of listed "
+		    "remotes are in no count: of so many at once the sensor counts %u",
+		    at > 0 ? "; " : "", (unsigned long long)sensor->uncounted, REMOTES_MAX);
+}
+
 static void
 tell_status(struct sensor *sensor, uint64_t token)
 {
@@ -156,7 +171,7 @@ tell_status(struct sensor *sensor, uint64_t token)
 	status->flows = stat.flows;
 	status->sighted = sensor->sighted;
 	status->state = (uint8_t)state_of(sensor);
-	memcpy(status->warning, sensor->warning, sizeof(status->warning));
+	warn_of_now(sensor, status->warning);
 	send_message(sensor, &message);
 }
 
@@ -236,6 +251,21 @@ look_at_losses(struct sensor *sensor)
 }
 
 static void
+look_at_uncounted(struct sensor *sensor)
+{
+	uint64_t uncounted = sensor->tally != NULL ? tally_lost(sensor->tally) : 0;
+	unsigned int skipped;
+
+	if (uncounted == sensor->uncounted)
+		return;
+	sensor->uncounted = uncounted;
+	sensor->uncounted_ms = loop_now_ms();
+	if (log_allowed(&sensor->uncounted_limit, loop_now_ms(), LOST_LOG_MS, &skipped))
+		log_warn("packets not counted packets=%llu reason=\"of more than %u remotes at once\"",
+		    (unsigned long long)uncounted, REMOTES_MAX);
+}
+
+static void
 read_local(struct sensor *sensor)
 {
 	struct range *ranges;
@@ -265,6 +295,7 @@ on_tick(void *arg)
 
 	look_for_interface(sensor);
 	look_at_losses(sensor);
+	look_at_uncounted(sensor);
 	read_local(sensor);
 	loop_timer_start(sensor->loop, sensor->tick, TICK_MS);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sensor alone, with real packets: NFLOG rules made by nft(8), interfaces made by ip(8)."""
+import json
 import pathlib
 import queue
 import subprocess
@@ -268,6 +269,25 @@ def test_what_was_counted_is_told_before_it_ends(lab):
     sensor.wait("exit", "75")
     counts = [fields(line) for line in sensor.seen if line.startswith("count")]
     assert max(int(count["packets"]) for count in counts if count["dir"] == "in") == 20
+
+
+def test_more_remotes_than_are_counted_are_said(lab):
+    """From a prefix of 65,536 addresses, slowly enough for the capture to see each packet."""
+    sensor = Sensor(lab, "[enforce]\nmode = off\n[capture]\nmethod = interface\ninterface = to-listed\n")
+    sensor.list.write_text("198.18.0.0/16\n")
+    sensor.order(f"list {sensor.list}")
+    mac = json.loads(labs.run("ip", "-n", lab.agent, "-j", "link", "show", "to-listed").stdout)[0]["address"]
+    remotes = lab.work / "remotes"
+    for first in range(0, 20000, 1000):
+        remotes.write_bytes(b"".join(bytes([198, 18, i >> 8, i & 255]) for i in range(first, first + 1000)))
+        lab.inside(lab.listed, labs.BUILD / "test/system/tool_flood", "-m", mac, "-n", "1000", "eth0",
+                   labs.AGENT_AT_LISTED, remotes)
+        time.sleep(0.02)
+    assert labs.until(lambda: "in no count" in sensor.ask()[1]["warning"])
+    status = sensor.ask()[1]
+    assert int(status["warning"].split()[0]) >= 20000 - int(status["lost"]) - 16384, status
+    assert labs.until(lambda: "packets not counted packets=" in sensor.said())
+    sensor.stop()
 
 
 def test_interface_that_goes_down_and_then_vanishes_too(lab):
