@@ -68,14 +68,16 @@ make_request(const struct bus *bus, const struct spool_body *bodies, unsigned in
 	return json_end(&page);
 }
 
-/* The codes that the same entry would meet again. */
+/*
+ * The codes that are about the entry itself.  The service calls those about permission and
+ * account permanent, too, but there something is to be set right beside the entry, and what
+ * waits is delivered then: as with a request that is denied as a whole.
+ */
 static bool
 is_permanent(const char *code)
 {
 	static const char *const codes[] = {
-		"AccessDeniedException", "InvalidAccountIdException", "InvalidArgument",
-		"MalformedDetail", "RedactionFailure", "NotAuthorizedForSourceException",
-		"NotAuthorizedForDetailTypeException",
+		"InvalidArgument", "MalformedDetail", "RedactionFailure",
 	};
 	size_t i;
 

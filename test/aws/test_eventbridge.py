@@ -101,7 +101,7 @@ def test_only_what_failed_is_repeated(reporting):
     reporting.is_clean()
 
 
-@pytest.mark.parametrize("code", ["InvalidArgument", "AccessDeniedException", "MalformedDetail"])
+@pytest.mark.parametrize("code", ["InvalidArgument", "RedactionFailure", "MalformedDetail"])
 def test_a_permanent_failure_is_kept_and_shown(reporting, code):
     reporting.aws.fault("events", "partial", indexes=[0], code=code, message="no", times=1)
     reporter = reporting.start(SINK)
@@ -114,6 +114,20 @@ def test_a_permanent_failure_is_kept_and_shown(reporting, code):
     shown = reporter.show(reporter.findings()[0]["id"])[0]
     assert shown["deliveries"][0]["state"] == "refused" and code in shown["deliveries"][0]["lastError"]
     assert reporter.status()[0][0]["error"] == ""
+    reporting.is_clean()
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "NotAuthorizedForSourceException",
+                                  "NotAuthorizedForDetailTypeException", "InvalidAccountIdException"])
+def test_what_may_not_be_put_waits_for_the_permission(reporting, code):
+    """Each finding would be given up, one after the other, while somebody looks for what is wrong."""
+    reporting.aws.fault("events", "partial", code=code, message="no", times=2)
+    reporter = reporting.start(SINK)
+    reporter.count("203.0.113.1", 1)
+    assert until(lambda: reporter.status()[0][0]["error"] == f"events: {code}: no")
+    assert (reporter.status()[0][0]["pending"], reporter.status()[0][0]["refused"]) == (1, 0)
+    assert until(lambda: sequences(reporting.aws.events()) == [1], seconds=30)
+    assert until(lambda: reporter.status()[0][0]["error"] == "")
     reporting.is_clean()
 
 

@@ -71,6 +71,30 @@ test_parts(void **state)
 	desk_close(&desk);
 }
 
+static void
+test_permission_is_waited_for(void **state)
+{
+	static const char *const codes[] = {
+		"AccessDeniedException", "NotAuthorizedForSourceException",
+		"NotAuthorizedForDetailTypeException", "InvalidAccountIdException",
+	};
+	char body[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		struct desk desk;
+
+		snprintf(body, sizeof(body), "{\"FailedEntryCount\":1,\"Entries\":[" FINE
+		    ",{\"ErrorCode\":\"%s\",\"ErrorMessage\":\"no\"}]}", codes[i]);
+		answer_with(&desk, 200, body);
+		desk_deliver(&desk, 1, 2);
+		assert_int_equal(desk.result.nparts, 1);
+		assert_int_equal(desk.result.parts[0].sequence, 2);
+		assert_int_equal(desk.result.parts[0].outcome, OUTCOME_AGAIN);
+		desk_close(&desk);
+	}
+}
+
 /* An answer that does not account for each entry accounts for none. */
 static void
 test_odd_answers(void **state)
@@ -175,6 +199,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_permission_is_waited_for),
 		cmocka_unit_test(test_odd_answers),
 		cmocka_unit_test(test_whole_refusals),
 		cmocka_unit_test(test_retry_after),
