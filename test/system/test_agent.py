@@ -467,6 +467,38 @@ def test_a_reload_takes_nothing_off_what_the_sensor_counted(lab, agent):
                      and agent.status()["capture"]["method"] == "interface")
 
 
+def test_table_and_sensor_count_on_from_each_other(lab, agent):
+    """What the kernel counted before the table went is told again by and by: it is counted already."""
+    eye = "method = interface\ninterface = to-listed"
+    sent = 0
+
+    def counted():
+        agent.ctl("status")
+        for line in agent.ctl("findings", "--json").stdout.splitlines():
+            own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
+            if "packetsFromRemote" in own:
+                return own["packetsFromRemote"]
+        return 0
+
+    def new_role(role, how):
+        before = agent.roles()[role]
+        how()
+        assert until(lambda: agent.roles().get(role, before) != before), role
+
+    agent.configure(enforce="mode = watch", capture=eye)
+    agent.start()
+    for mode in ("watch", "off", "watch", "off", "watch"):
+        agent.configure(enforce=f"mode = {mode}", capture=eye)
+        new_role("enforcer", lambda: agent.process.send_signal(signal.SIGHUP))
+        assert until(lambda mode=mode: (agent.status()["capture"]["method"], lab.has_table()) == ("interface", mode != "off"))
+        lab.inside(lab.listed, "ping", "-n", "-c", "10", "-i", "0.005", AGENT_AT_LISTED)
+        sent += 10
+        assert until(lambda: counted() >= sent), (mode, counted(), sent)
+        new_role("reporter", lambda: os.kill(agent.roles()["reporter"], signal.SIGKILL))
+        until(lambda: False, 1.5)
+        assert counted() == sent, mode
+
+
 def test_roles_hold_no_capability_they_do_not_need(lab, agent):
     agent.start()
     net_admin = 1 << 12
