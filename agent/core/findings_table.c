@@ -161,9 +161,12 @@ table_mark(struct findings *findings, struct peer *peer, unsigned int change)
 	TAILQ_INSERT_TAIL(&findings->changed, peer, changed_link);
 }
 
-/* Makes room by putting the finding out that was quiet longest.  false: all are needed. */
+/*
+ * Makes room by putting the finding out that was quiet longest, of any peer but the
+ * one that it is for.  false: all are needed.
+ */
 static bool
-evict(struct findings *findings)
+evict(struct findings *findings, const struct peer *wanting)
 {
 	struct live *live;
 	struct peer *peer;
@@ -174,9 +177,10 @@ evict(struct findings *findings)
 	TAILQ_FOREACH(live, &findings->by_age, age) {
 		if (++tries > EVICT_TRIES)
 			return false;
-		if (live->fresh || live->finding.active || live->change != CHANGE_NONE)
-			continue;
 		peer = live->peer;
+		if (peer == wanting || live->fresh || live->finding.active ||
+		    live->change != CHANGE_NONE)
+			continue;
 		table_forget(findings, live);
 		table_free_idle_peer(findings, peer);
 		return true;
@@ -189,7 +193,7 @@ table_insert(struct findings *findings, struct peer *peer, const struct finding 
 {
 	struct live *live;
 
-	if (findings->nlive >= findings->conf.max_findings && !evict(findings))
+	if (findings->nlive >= findings->conf.max_findings && !evict(findings, peer))
 		return NULL;
 	live = calloc(1, sizeof(*live));
 	if (live == NULL)

@@ -34,6 +34,35 @@ live_findings_are_bounded(void **state)
 	findings_free(world.findings);
 }
 
+static int
+recall_nothing(const char *id, struct finding *finding, void *arg)
+{
+	return 0;
+}
+
+/* Who began is another one now: what made it known is not put out for that. */
+static void
+a_remote_makes_no_room_for_itself(void **state)
+{
+	struct findings_conf conf = defaults();
+	struct world world;
+
+	conf.max_findings = 1;
+	conf.recall.finding = recall_nothing;
+	world = begin_with(&conf);
+	see(&world, "203.0.113.9", FLOW_INBOUND, DIR_IN);
+	pass(&world, OPEN_WAIT_MS);
+	findings_saved(world.findings);
+	see(&world, "203.0.113.9", FLOW_OUTBOUND, DIR_OUT);
+	assert_int_equal(findings_lost(world.findings), 1);
+	assert_non_null(find(&world, "203.0.113.9", false, FLOW_INBOUND));
+	see(&world, "203.0.113.10", FLOW_OUTBOUND, DIR_OUT);
+	pass(&world, OPEN_WAIT_MS);
+	assert_int_equal(findings_lost(world.findings), 1);
+	assert_non_null(find(&world, "203.0.113.10", false, FLOW_OUTBOUND));
+	findings_free(world.findings);
+}
+
 /* A spool with one finding and one counter. */
 struct kept {
 	struct finding finding;
@@ -524,6 +553,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(live_findings_are_bounded),
+		cmocka_unit_test(a_remote_makes_no_room_for_itself),
 		cmocka_unit_test(counters_are_called_back),
 		cmocka_unit_test(unreadable_counters_count_nothing),
 		cmocka_unit_test(ancient_counts_open_nothing),
