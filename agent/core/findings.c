@@ -107,6 +107,7 @@ get_live(struct findings *findings, struct peer *peer, uint8_t direction, uint8_
 static void
 touch(struct findings *findings, struct live *live, int64_t now_ms)
 {
+	table_rouse(findings, live);
 	live->change |= CHANGE_ACTIVITY;
 	table_mark(findings, live->peer, CHANGE_ACTIVITY);
 	TAILQ_REMOVE(&findings->by_age, live, age);
@@ -441,6 +442,7 @@ findings_adopt(struct findings *findings, struct finding *finding, int64_t now_m
 	recall_explained(peer, finding);
 	if (finding->revision == 0)
 		table_make_fresh(findings, live, now_ms);
+	table_rest(findings, live);
 	findings->scan_ms = now_ms;
 	memset(finding, 0, sizeof(*finding));
 	return 0;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define PEERS_EXTRA	4096	/* remotes with counters alone, until they are saved */
-#define EVICT_TRIES	64	/* findings looked at to make room for one */
 
 struct findings *
 findings_new(const struct findings_conf *conf)
@@ -26,6 +25,7 @@ findings_new(const struct findings_conf *conf)
 	}
 	TAILQ_INIT(&findings->by_age);
 	TAILQ_INIT(&findings->fresh);
+	TAILQ_INIT(&findings->resting);
 	TAILQ_INIT(&findings->held);
 	TAILQ_INIT(&findings->changed);
 	findings->scan_ms = INT64_MAX;
@@ -126,6 +126,7 @@ table_forget(struct findings *findings, struct live *live)
 	else
 		peer->outbound = NULL;
 	table_unfresh(findings, live);
+	table_rouse(findings, live);
 	TAILQ_REMOVE(&findings->by_age, live, age);
 	findings->nlive--;
 	finding_fini(&live->finding);
@@ -161,6 +162,23 @@ table_mark(struct findings *findings, struct peer *peer, unsigned int change)
 	TAILQ_INSERT_TAIL(&findings->changed, peer, changed_link);
 }
 
+void
+table_rest(struct findings *findings, struct live *live)
+{
+	if (live->resting || live->fresh || live->finding.active || live->change != CHANGE_NONE)
+		return;
+	live->resting = true;
+	TAILQ_INSERT_TAIL(&findings->resting, live, resting_link);
+}
+
+void
+table_rouse(struct findings *findings, struct live *live)
+{
+	if (live->resting)
+		TAILQ_REMOVE(&findings->resting, live, resting_link);
+	live->resting = false;
+}
+
 /*
  * Makes room by putting the finding out that was quiet longest, of any peer but the
  * one that it is for.  false: all are needed.
@@ -168,24 +186,18 @@ table_mark(struct findings *findings, struct peer *peer, unsigned int change)
 static bool
 evict(struct findings *findings, const struct peer *wanting)
 {
-	struct live *live;
+	struct live *live = TAILQ_FIRST(&findings->resting);
 	struct peer *peer;
-	unsigned int tries = 0;
 
-	if (findings->conf.recall.finding == NULL)
+	/* a peer has two at most */
+	while (live != NULL && live->peer == wanting)
+		live = TAILQ_NEXT(live, resting_link);
+	if (findings->conf.recall.finding == NULL || live == NULL)
 		return false;
-	TAILQ_FOREACH(live, &findings->by_age, age) {
-		if (++tries > EVICT_TRIES)
-			return false;
-		peer = live->peer;
-		if (peer == wanting || live->fresh || live->finding.active ||
-		    live->change != CHANGE_NONE)
-			continue;
-		table_forget(findings, live);
-		table_free_idle_peer(findings, peer);
-		return true;
-	}
-	return false;
+	peer = live->peer;
+	table_forget(findings, live);
+	table_free_idle_peer(findings, peer);
+	return true;
 }
 
 struct live *

@@ -22,10 +22,12 @@ struct live {
 	int64_t tell_ms;		/* while in fresh: when it is told at the latest */
 	int64_t told_ms;		/* by the clock of then; updated_ms may be ahead of it */
 	bool fresh;			/* in findings->fresh: never told */
+	bool resting;			/* in findings->resting: told and saved, it may leave memory */
 	uint64_t lists_generation, lists;	/* that finding.lists was made of */
 	struct peer *peer;
 	TAILQ_ENTRY(live) age;
 	TAILQ_ENTRY(live) fresh_link;
+	TAILQ_ENTRY(live) resting_link;
 };
 
 /* Counts that wait for a direction, by packet direction. */
@@ -68,6 +70,7 @@ struct findings {
 	size_t npeers, nlive;
 	TAILQ_HEAD(, live) by_age;	/* least recently active first */
 	TAILQ_HEAD(, live) fresh;	/* by tell_ms */
+	TAILQ_HEAD(, live) resting;	/* longest first */
 	TAILQ_HEAD(, peer) held;	/* by held_until_ms */
 	TAILQ_HEAD(, peer) changed;
 	int64_t scan_ms, scanned_ms, ticked_ms;
@@ -96,6 +99,11 @@ void table_forget(struct findings *findings, struct live *live);
 /* A finding that was never told waits until tell_ms at most. */
 void table_make_fresh(struct findings *findings, struct live *live, int64_t tell_ms);
 void table_unfresh(struct findings *findings, struct live *live);
+
+/* Nothing of it is untold or unsaved, unless it says otherwise: it makes room if need be. */
+void table_rest(struct findings *findings, struct live *live);
+/* Something is: it stays. */
+void table_rouse(struct findings *findings, struct live *live);
 
 /* The peer has something to save. */
 void table_mark(struct findings *findings, struct peer *peer, unsigned int change);

@@ -180,6 +180,15 @@ findings_each_changed(struct findings *findings, findings_finding_fn *finding,
 	return result;
 }
 
+static void
+saved(struct findings *findings, struct live *live)
+{
+	if (live == NULL)
+		return;
+	live->change = CHANGE_NONE;
+	table_rest(findings, live);
+}
+
 void
 findings_saved(struct findings *findings)
 {
@@ -188,10 +197,8 @@ findings_saved(struct findings *findings)
 	findings->change = CHANGE_NONE;
 	for (peer = TAILQ_FIRST(&findings->changed); peer != NULL; peer = next) {
 		next = TAILQ_NEXT(peer, changed_link);
-		if (peer->inbound != NULL)
-			peer->inbound->change = CHANGE_NONE;
-		if (peer->outbound != NULL)
-			peer->outbound->change = CHANGE_NONE;
+		saved(findings, peer->inbound);
+		saved(findings, peer->outbound);
 		if (peer->held != NULL)
 			continue;	/* once it is settled it changes again */
 		memset(peer->counter_changed, 0, sizeof(peer->counter_changed));

@@ -15,6 +15,16 @@
 #include "core/findings.h"
 #include "findings_world.h"
 
+/* A remote that is an entry by itself: none of them is folded. */
+static void
+see_alone(struct world *world, const char *remote)
+{
+	struct sighting sighting = sighting_of(world, remote, FLOW_INBOUND, DIR_IN);
+
+	sighting.entry = prefix(remote);
+	findings_sighting(world->findings, &sighting, world->now);
+}
+
 static void
 live_findings_are_bounded(void **state)
 {
@@ -60,6 +70,46 @@ a_remote_makes_no_room_for_itself(void **state)
 	pass(&world, OPEN_WAIT_MS);
 	assert_int_equal(findings_lost(world.findings), 1);
 	assert_non_null(find(&world, "203.0.113.10", false, FLOW_OUTBOUND));
+	findings_free(world.findings);
+}
+
+/* However many have something to tell: those that do not make room. */
+static void
+quiet_ones_make_room(void **state)
+{
+	struct findings_conf conf = defaults();
+	struct world world;
+	char remote[32];
+	unsigned int i;
+
+	conf.max_findings = 200;
+	conf.recall.finding = recall_nothing;
+	world = begin_with(&conf);
+	for (i = 1; i <= 200; i++) {
+		snprintf(remote, sizeof(remote), "198.18.%u.1", i);
+		see_alone(&world, remote);
+	}
+	pass(&world, OPEN_WAIT_MS);
+	findings_saved(world.findings);
+	/* of the first 150 there is something to tell, and soon they come before all others */
+	for (i = 1; i <= 200; i++) {
+		snprintf(remote, sizeof(remote), "198.18.%u.1", i);
+		if (i <= 150)
+			see_alone(&world, remote);
+	}
+	findings_saved(world.findings);
+	for (i = 151; i <= 200; i++) {
+		snprintf(remote, sizeof(remote), "198.19.%u.1", i);
+		see_alone(&world, remote);
+		pass(&world, OPEN_WAIT_MS);
+		findings_saved(world.findings);
+	}
+	assert_int_equal(findings_live(world.findings), 200);
+	assert_int_equal(findings_lost(world.findings), 0);
+	see_alone(&world, "198.19.1.1");
+	assert_int_equal(findings_lost(world.findings), 0);
+	assert_null(find(&world, "198.19.151.1", false, FLOW_INBOUND));
+	assert_non_null(find(&world, "198.18.1.1", false, FLOW_INBOUND));
 	findings_free(world.findings);
 }
 
@@ -554,6 +604,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(live_findings_are_bounded),
 		cmocka_unit_test(a_remote_makes_no_room_for_itself),
+		cmocka_unit_test(quiet_ones_make_room),
 		cmocka_unit_test(counters_are_called_back),
 		cmocka_unit_test(unreadable_counters_count_nothing),
 		cmocka_unit_test(ancient_counts_open_nothing),
