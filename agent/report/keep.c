@@ -338,6 +338,8 @@ keep_free(struct keep *keep)
 		return true;
 	for (i = 0; i < keep->ndeliveries; i++)
 		ended = delivery_free(keep->deliveries[i]) && ended;
+	/* what begins anew below has nobody to give it to: the next start has */
+	keep->ndeliveries = 0;
 	ended = giver_free(keep->giver) && ended;
 	loop_timer_free(keep->conf.loop, keep->work);
 	loop_timer_free(keep->conf.loop, keep->slow);

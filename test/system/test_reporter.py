@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The reporter as a process: spool, file sink, queries, events, disks that fail."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -191,6 +192,39 @@ def test_damaged_spool_is_set_aside_and_told(tmp_path, reporters, damage):
                                          "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"}
     assert any(p.name.startswith("spool.db.damaged-") for p in (tmp_path / "state").iterdir())
     assert any("set aside" in line for line in second.log)
+
+
+def test_spool_that_is_damaged_meanwhile_is_set_aside_and_told(tmp_path, reporters):
+    """It ends as one that is to be started anew, and the next one says what the last one did."""
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, file_sink(out))
+    first = reporters(config)
+    # more than SQLite keeps in memory
+    for n in range(0, 1500, 100):
+        first.say(*(f"count {remote} {remote} in dropped 1 1 60 1" for remote in
+                    (f"198.18.{i // 250}.{i % 250 + 1}" for i in range(n, n + 100))))
+        assert until(lambda n=n: len(lines_of(out)) == n + 100), len(lines_of(out))
+    for name in ("spool.db", "spool.db-wal"):
+        with open(tmp_path / "state" / name, "r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(4096)
+            file.write(os.urandom(max(size - 4096, 0)))
+    for n in range(300):
+        if first.process.poll() is not None:
+            break
+        with contextlib.suppress(BrokenPipeError):
+            first.say(f"count 198.19.{n // 250}.{n % 250 + 1} 198.19.{n // 250}.{n % 250 + 1} in dropped 1 1 60 1")
+        until(lambda: first.process.poll() is not None, 0.05)
+    assert until(lambda: first.process.poll() is not None)
+    first.close()
+    lines = list(first.lines.queue)
+    assert lines[-1]["exit"] == 75, (lines[-1], first.log[-5:])
+    assert any("spool set aside" in line for line in first.log)
+    before = len(lines_of(out))
+    second = reporters(config)
+    assert until(lambda: any("damaged and is set aside" in ours(f).get("event", {}).get("reason", "")
+                             for f in lines_of(out)[before:]))
+    assert second.stop() == 0
 
 
 def test_without_state_dir_findings_still_go_out(tmp_path, reporters):
