@@ -496,7 +496,7 @@ def test_table_and_sensor_count_on_from_each_other(lab, agent):
         assert until(lambda: counted() >= sent), (mode, counted(), sent)
         new_role("reporter", lambda: os.kill(agent.roles()["reporter"], signal.SIGKILL))
         until(lambda: False, 1.5)
-        assert counted() == sent, mode
+        assert until(counted) == sent, mode
 
 
 def test_roles_hold_no_capability_they_do_not_need(lab, agent):
