@@ -41,6 +41,7 @@ struct agent {
 	const char *conf_path;
 	int conf_fd;			/* normal form of conf with the mode in force: MSG_CONF */
 	struct state state;		/* durable: mode, panic, purge */
+	bool state_unread;		/* what is there is not it: left alone until there is an order */
 	struct host_facts facts;
 	struct msg_confined confined;	/* the parent itself */
 	bool ready, stopping;

@@ -144,7 +144,6 @@ reload(struct agent *agent)
 		return;
 	}
 	agent->conf = fresh;
-	mode_reloaded(agent);
 	if (agent_renew_conf(agent) != 0 || sources_configure(agent->sources) != 0) {
 		agent->conf = old;
 		conf_free(fresh);
@@ -152,6 +151,7 @@ reload(struct agent *agent)
 		return;
 	}
 	conf_free(old);
+	mode_reloaded(agent);
 	say_environment(agent);
 	secrets_log(agent->conf);
 	sinkdirs_make(agent->conf);
@@ -417,6 +417,7 @@ serve(const struct options *options, struct conf *conf)
 		return rc;
 	}
 	rc = state_load(&agent.state, conf->agent.state_dir);
+	agent.state_unread = rc != 0;
 	if (rc != 0)
 		log_error("state not read path=%s/state error=\"%s\": as if there were none",
 		    conf->agent.state_dir, strerror(-rc));

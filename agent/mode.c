@@ -3,6 +3,10 @@
  * Which mode is in force: the config's, the operator's last word against it, and
  * a drop that waits for a confirmation.  That one is held by the kernel's own
  * clock; here it is only followed, told and kept over restarts.
+ *
+ * The state keeps what was in force last and what the config said then.  Where
+ * the config says something else it is new, and rules for good: a word that it
+ * has overruled does not come back with the mode it was given against.
  */
 #include "agent.h"
 
@@ -12,7 +16,7 @@
 
 #include "threatlistd/log.h"
 
-/* The operator's word holds until the config says something new. */
+/* What was in force last holds until the config says something new. */
 static bool
 word_holds(const struct agent *agent)
 {
@@ -217,16 +221,44 @@ agent_note_panic(struct agent *agent, bool panic)
 	agent_keep_state(agent);
 }
 
+/* The config's mode is in force from now on.  purged and panic are no matter of the config. */
+static void
+take_config(struct agent *agent)
+{
+	struct state *state = &agent->state;
+
+	if (state->confirm.until_ms != 0)
+		log_notice("nothing waits for a confirmation any more: the config says mode = %s",
+		    mode_name(agent->conf->enforce.mode));
+	deadline_forget(&state->confirm);
+	loop_timer_stop(agent->confirm_timer);
+	state->has_mode = true;
+	state->mode = state->conf_mode = agent->conf->enforce.mode;
+}
+
 void
 mode_reloaded(struct agent *agent)
 {
-	if (agent->state.confirm.until_ms == 0 || word_holds(agent))
+	uint8_t before = agent->state.mode;
+	bool known = agent->state.has_mode;
+	struct event event;
+
+	if (word_holds(agent))
 		return;
-	log_notice("nothing waits for a confirmation any more: the config says mode = %s",
-	    mode_name(agent->conf->enforce.mode));
-	deadline_forget(&agent->state.confirm);
-	loop_timer_stop(agent->confirm_timer);
+	take_config(agent);
+	if (!known) {
+		/* the first start: nothing was ordered that could be lost, nor is anything news */
+		if (!agent->state_unread)
+			(void)state_store(&agent->state, agent->conf->agent.state_dir);
+		return;
+	}
 	agent_keep_state(agent);
+	if (before == agent->state.mode)
+		return;
+	event_init(&event, EVENT_MODE_CHANGED, NULL);
+	snprintf(event.reason, sizeof(event.reason), "mode %s, before %s: the config was changed",
+	    mode_name(agent->state.mode), mode_name(before));
+	events_raise(agent->events, &event);
 }
 
 int

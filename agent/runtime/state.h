@@ -32,8 +32,8 @@ struct state_order {
 };
 
 struct state {
-	bool has_mode;		/* an operator's "enforce" stands against the config */
-	uint8_t mode;		/* enum enforce_mode */
+	bool has_mode;		/* false: no agent has run with this state yet */
+	uint8_t mode;		/* enum enforce_mode: an operator's "enforce", or the config's */
 	uint8_t conf_mode;	/* what the config said then: a changed config wins again */
 	bool panic;		/* everything lifted until resume */
 	bool purged;		/* no table until resume or enforce */

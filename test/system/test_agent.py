@@ -8,6 +8,8 @@ import signal
 import sys
 import time
 
+import pytest
+
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, Agent,
                  until, whole_lines)
 
@@ -362,6 +364,59 @@ def test_enforce_changes_the_mode_and_outlives_a_restart(lab, agent):
     assert agent.ctl("enforce", "drop").returncode == 0
     assert not lab.ping(lab.agent, LISTED)
     assert agent.ctl("enforce", "nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("how", ("reload", "restart"))
+def test_an_order_that_the_config_overruled_does_not_come_back(lab, agent, how):
+    """Tried with an order, made lasting in the config, taken back there when it hurt."""
+    def config(mode):
+        agent.configure(enforce=f"mode = {mode}")
+        if how == "restart":
+            assert agent.stop() == 0
+            agent.start()
+        else:
+            agent.process.send_signal(signal.SIGHUP)
+        assert until(lambda: (now := agent.status()) and now["intent"] == mode), agent.log()
+
+    agent.configure(enforce="mode = watch")
+    agent.start()
+    assert agent.ctl("enforce", "drop").returncode == 0
+    for mode in ("drop", "watch"):
+        config(mode)
+        assert until(lambda: agent.status()["mode"] == mode), agent.status()
+    assert until(lambda: lab.ping(lab.agent, LISTED)), agent.log()
+
+
+def mode_events(agent):
+    """The reasons of mode-changed, oldest first."""
+    events = [f["service"]["additionalInfo"]["threatlistd"].get("event", {}) for f in agent.findings()]
+    return [e["reason"] for e in events if e.get("name") == "mode-changed"]
+
+
+def test_a_mode_that_the_config_changes_is_told(lab, agent):
+    agent.start()
+    agent.configure(enforce="mode = off")
+    agent.process.send_signal(signal.SIGHUP)
+    expected = ["mode off, before drop: the config was changed"]
+    assert until(lambda: mode_events(agent) == expected), agent.log()
+    # while no agent ran: by the next one, once
+    assert agent.stop() == 0
+    agent.configure(enforce="mode = watch")
+    expected.append("mode watch, before off: the config was changed")
+    for _ in range(2):
+        agent.start()
+        assert until(lambda: mode_events(agent) == expected), agent.log()
+        assert agent.stop() == 0
+    # nothing new: the config says what was ordered
+    agent.start()
+    assert agent.ctl("enforce", "drop").returncode == 0
+    expected.append("mode drop, before watch")
+    assert until(lambda: mode_events(agent) == expected), agent.log()
+    agent.configure(enforce="mode = drop")
+    agent.process.send_signal(signal.SIGHUP)
+    assert until(lambda: agent.status()["intent"] == "drop")
+    assert agent.stop() == 0
+    assert mode_events(agent) == expected
 
 
 def test_flushed_table_is_restored_and_told(lab, agent):
