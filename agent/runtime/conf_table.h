@@ -80,7 +80,7 @@ int conf_value_read(const struct conf_key *key, const char *value, void *base,
 /* Puts the inherited value into base.  0 or -ENOMEM. */
 int conf_value_inherit(const struct conf_key *key, const struct conf *conf, void *base);
 
-/* "KEY = VALUE\n"; nothing for a text that is not there. */
+/* "KEY = VALUE\n", on a line that can be read; nothing for a text that is not there. */
 void conf_value_print(const struct conf_key *key, const void *base, FILE *out);
 void conf_value_free(const struct conf_key *key, void *base);
 

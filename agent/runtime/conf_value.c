@@ -404,18 +404,38 @@ print_figure(const struct conf_key *key, const void *base, FILE *out)
 	fputc('\n', out);
 }
 
+/*
+ * "KEY = ", or "KEY=" where the blanks would make of a line that was read one
+ * that is too long to be read.
+ */
+static void
+print_name(const struct conf_key *key, size_t value_len, FILE *out)
+{
+	fprintf(out, strlen(key->name) + 3 + value_len > CONF_LINE_MAX ? "%s=" : "%s = ",
+	    key->name);
+}
+
+static void
+print_text(const struct conf_key *key, const char *text, FILE *out)
+{
+	print_name(key, strlen(text), out);
+	fprintf(out, "%s\n", text);
+}
+
 static void
 print_cidrs(const struct conf_key *key, const void *base, FILE *out)
 {
 	struct cidrs cidrs = load_cidrs(key, base);
 	char text[RANGE_TEXT_MAX];
-	size_t i;
+	size_t i, len = 0;
 
 	if (cidrs.n == 0)
 		return;
-	fprintf(out, "%s =", key->name);
 	for (i = 0; i < cidrs.n; i++)
-		fprintf(out, " %s", range_text(&cidrs.ranges[i], text));
+		len += (i > 0) + strlen(range_text(&cidrs.ranges[i], text));
+	print_name(key, len, out);
+	for (i = 0; i < cidrs.n; i++)
+		fprintf(out, "%s%s", i > 0 ? " " : "", range_text(&cidrs.ranges[i], text));
 	fputc('\n', out);
 }
 
@@ -433,7 +453,7 @@ conf_value_print(const struct conf_key *key, const void *base, FILE *out)
 		if (text == NULL && key->kind == KIND_AUTO_WORD)
 			text = "auto";
 		if (text != NULL)
-			fprintf(out, "%s = %s\n", key->name, text);
+			print_text(key, text, out);
 	}
 }
 

@@ -309,6 +309,40 @@ descriptor_carries_it(void **state)
 	conf_free(conf);
 }
 
+/* A line of the most bytes there may be: HEAD and piece over and over. */
+static void
+check_longest(const char *sections, const char *head, const char *piece)
+{
+	char config[CONF_LINE_MAX + 256], line[CONF_LINE_MAX + 64];
+	size_t len = strlen(head);
+	struct text text, printed;
+	struct conf *conf;
+
+	memcpy(line, head, len);
+	for (; len < CONF_LINE_MAX; len += strlen(piece))
+		memcpy(line + len, piece, strlen(piece));
+	line[CONF_LINE_MAX] = '\0';
+	snprintf(config, sizeof(config), "%s%s\n", sections, line);
+	text = (struct text){ config, strlen(config) };
+	conf = parse("longest", &text);
+	printed = print(conf);
+	check_returns("printed", &printed);
+	free(printed.data);
+	conf_free(conf);
+}
+
+/* What "threatlistd -n" takes the roles can read, too: they get it as it is printed. */
+static void
+longest_lines_can_be_printed(void **state)
+{
+	check_longest("[agent]\n", "ca_file=/", "f");
+	check_longest("[source a]\ntype = https\n", "location=https://lists.example.com/", "u");
+	check_longest("[sink a]\ntype = http\n", "url=https://collector.example.com/", "u");
+	check_longest("[agent]\n", "proxy=http://proxy.example.com/", "u");
+	check_longest("[enforce]\n", "admin=2001:db8:11::/48,198.51.100.128/25",
+	    ",2001:db8:1234:5678::/64");
+}
+
 static void
 durations_are_exact(void **state)
 {
@@ -346,6 +380,7 @@ main(void)
 		cmocka_unit_test(folder_adds_in_order),
 		cmocka_unit_test(only_small_regular_files),
 		cmocka_unit_test(descriptor_carries_it),
+		cmocka_unit_test(longest_lines_can_be_printed),
 		cmocka_unit_test(durations_are_exact),
 	};
 
