@@ -3,6 +3,8 @@
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
 
+#include <stdbool.h>
+
 /* Exit codes, contract §1. */
 enum {
 	EXIT_DONE = 0,
@@ -16,6 +18,7 @@ struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);	/* argv[0] is the command; options by getopt_long */
 	const char *help;
+	bool shows;		/* its output is what it is run for */
 };
 
 /* offline.c, replay.c: no agent needed */

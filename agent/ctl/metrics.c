@@ -36,9 +36,5 @@ ctl_metrics(int argc, char **argv)
 		return rc;
 	exposition_print(status, stdout);
 	cJSON_Delete(status);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("threatlistctl: standard output");
-		return EXIT_NO;
-	}
 	return EXIT_DONE;
 }

@@ -249,10 +249,6 @@ parse_files(const struct ctl_list_options *options, bool json)
 	else
 		print_cover(lists.list);
 	print_summary(&totals, ranges);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("threatlistctl: standard output");
-		rc = EXIT_NO;
-	}
 	if (ranges == 0)
 		rc = EXIT_NO;
 out:

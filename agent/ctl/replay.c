@@ -196,10 +196,9 @@ print_findings(struct replay *replay)
 	findings_finish(replay->findings, replay->frame_us / 1000);
 	if (replay->error == 0)
 		replay->error = replay_findings(replay->findings, &facts);
-	if (replay->error == 0 && fflush(stdout) == 0 && !ferror(stdout))
+	if (replay->error == 0)
 		return EXIT_DONE;
-	fprintf(stderr, "threatlistctl: output: %s\n",
-	    strerror(replay->error != 0 ? -replay->error : errno));
+	fprintf(stderr, "threatlistctl: output: %s\n", strerror(-replay->error));
 	return EXIT_NO;
 }
 

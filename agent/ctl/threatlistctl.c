@@ -8,25 +8,25 @@
 #include <string.h>
 
 static const struct command commands[] = {
-	{ "status", ctl_status, "How the agent is; --check: exit 1 if there are warnings" },
-	{ "check", ctl_check, "Is an address listed, by whom, and does the kernel agree" },
-	{ "lists", ctl_lists, "The sources and what of them is in force" },
-	{ "findings", ctl_findings, "What was found, newest last" },
-	{ "show", ctl_show, "One finding and its deliveries" },
-	{ "metrics", ctl_metrics, "Status as OpenMetrics text, for a monitoring system" },
-	{ "refresh", ctl_refresh, "Fetch one list, or all, now" },
-	{ "accept", ctl_accept, "Put a list in force that a gate holds back" },
-	{ "enforce", ctl_enforce, "Change the mode: drop or watch; --confirm S: on trial" },
-	{ "isolate", ctl_isolate, "Cut everything off but what the host is run by: on or off" },
-	{ "confirm", ctl_confirm, "Keep what was begun with --confirm" },
-	{ "plan", ctl_plan, "What would change, and would the kernel take it; changes nothing" },
-	{ "verify", ctl_verify, "Does the kernel hold the list, member by member" },
-	{ "panic", ctl_panic, "Lift every drop at once, until resume" },
-	{ "resume", ctl_resume, "End a panic or a purge" },
-	{ "purge", ctl_purge, "Delete the table, until resume" },
-	{ "parse", ctl_parse, "Offline: what is in list files, as the minimal CIDR cover" },
-	{ "replay", ctl_replay, "Offline: what the agent would report of a capture file" },
-	{ NULL, NULL, NULL },
+	{ "status", ctl_status, "How the agent is; --check: exit 1 if there are warnings", true },
+	{ "check", ctl_check, "Is an address listed, by whom, and does the kernel agree", true },
+	{ "lists", ctl_lists, "The sources and what of them is in force", true },
+	{ "findings", ctl_findings, "What was found, newest last", true },
+	{ "show", ctl_show, "One finding and its deliveries", true },
+	{ "metrics", ctl_metrics, "Status as OpenMetrics text, for a monitoring system", true },
+	{ "refresh", ctl_refresh, "Fetch one list, or all, now", false },
+	{ "accept", ctl_accept, "Put a list in force that a gate holds back", false },
+	{ "enforce", ctl_enforce, "Change the mode: drop or watch; --confirm S: on trial", false },
+	{ "isolate", ctl_isolate, "Cut everything off but what the host is run by: on or off", false },
+	{ "confirm", ctl_confirm, "Keep what was begun with --confirm", false },
+	{ "plan", ctl_plan, "What would change, and would the kernel take it; changes nothing", true },
+	{ "verify", ctl_verify, "Does the kernel hold the list, member by member", true },
+	{ "panic", ctl_panic, "Lift every drop at once, until resume", false },
+	{ "resume", ctl_resume, "End a panic or a purge", false },
+	{ "purge", ctl_purge, "Delete the table, until resume", false },
+	{ "parse", ctl_parse, "Offline: what is in list files, as the minimal CIDR cover", true },
+	{ "replay", ctl_replay, "Offline: what the agent would report of a capture file", true },
+	{ NULL, NULL, NULL, false },
 };
 
 static int
@@ -69,6 +69,21 @@ command_first(char **argv, int at)
 	argv[1] = name;
 }
 
+/*
+ * What was not written to its end was not shown.  An order is carried out
+ * whoever reads of it.
+ */
+static int
+run(const struct command *command, int argc, char **argv)
+{
+	int rc = command->run(argc, argv);
+
+	if (!command->shows || (fflush(stdout) == 0 && !ferror(stdout)))
+		return rc;
+	perror("threatlistctl: standard output");
+	return rc == EXIT_DONE ? EXIT_NO : rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -90,7 +105,7 @@ main(int argc, char **argv)
 	command_first(argv, at);
 	for (command = commands; command->name != NULL; command++) {
 		if (strcmp(command->name, argv[1]) == 0)
-			return command->run(argc - 1, argv + 1);
+			return run(command, argc - 1, argv + 1);
 	}
 	fprintf(stderr, "threatlistctl: there is no command %s\n", argv[1]);
 	return usage(stderr);

@@ -191,9 +191,11 @@ def test_usage():
     assert rc == 0 and out.startswith("usage: threatlistctl parse") and err == ""
 
 
-def test_full_disk_is_told():
+@pytest.mark.parametrize("command", (["parse", "-"], ["parse", "--json", "-"], ["check", "--list", "-", "1.2.3.4"],
+                                     ["check", "--json", "--list", "-", "1.2.3.4"]))
+def test_full_disk_is_told(command):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([BUILD / "threatlistctl", "parse", "-"], input=b"1.2.3.4\n", stdout=full,
+        done = subprocess.run([BUILD / "threatlistctl", *command], input=b"1.2.3.4\n", stdout=full,
                               stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert b"No space left on device" in done.stderr
+    assert done.stderr.count(b"No space left on device") == 1

@@ -95,5 +95,12 @@ def test_missing_files():
     assert done.returncode == 1 and "nowhere.pcap" in done.stderr
 
 
+def test_full_disk_is_told():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([CTL, "replay", "--scope", "any", "--list", "threat.txt", "raw-ping.pcap"],
+                              cwd=captures.HERE, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and done.stderr.count(b"No space left on device") == 1
+
+
 def test_help():
     assert "--packets" in replay("--help").stdout

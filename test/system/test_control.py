@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The control socket: who may ask, what it survives, what the log says of who asked."""
 
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from lab import LISTED, SANITIZED, until
+from lab import BUILD, LISTED, SANITIZED, until
 
 REQUEST, STATUS, PANIC = 280, 1, 9  # bytes of struct control_request; kinds of agent/runtime/control.h
 
@@ -367,3 +368,18 @@ def test_the_agents_own_user_is_refused(lab, agent):
     assert blocks(lab)
     assert talk(lab, agent, "ask", STATUS, members(daemon)) == "0"
     assert agent.ctl("panic").returncode == 0 and not blocks(lab)
+
+
+def test_what_was_not_written_was_not_shown(lab, running):
+    """A script that keeps the answer in a file on a full disk is told; an order is carried out whoever reads of it."""
+    def to_full(*command):
+        return lab.inside(lab.agent, "sh", "-c", 'exec "$@" >/dev/full', "sh", BUILD / "threatlistctl", *command,
+                          "-S", running.dir / "run/control.sock", check=False)
+
+    finding = json.loads(running.ctl("findings", "--json").stdout.splitlines()[0])["id"]
+    for command in (["status"], ["status", "--json"], ["check", LISTED], ["lists"], ["lists", "--json"], ["findings"],
+                    ["findings", "--json"], ["show", finding], ["metrics"], ["plan"], ["verify"]):
+        done = to_full(*command)
+        assert done.returncode == 1 and done.stderr.count("No space left on device") == 1, (command, done)
+    for command in (["enforce", "watch"], ["panic"], ["resume"], ["refresh"]):
+        assert to_full(*command).returncode == 0, command
