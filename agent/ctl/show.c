@@ -10,6 +10,7 @@
 #include "ctl/command.h"
 #include "ctl/grid.h"
 #include "ctl/reply.h"
+#include "runtime/conf.h"
 #include "runtime/loop.h"
 
 static int
@@ -271,27 +272,6 @@ ctl_lists(int argc, char **argv)
 	return rc;
 }
 
-/* "90d", "15m", "30s" in milliseconds; -1: not a duration. */
-static int64_t
-duration_ms(const char *text)
-{
-	static const struct { char unit; int64_t ms; } units[] = {
-		{ 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 },
-	};
-	char *end;
-	long long n;
-	size_t i;
-
-	n = strtoll(text, &end, 10);
-	if (end == text || n < 0 || n > 100000 || end[0] == '\0' || end[1] != '\0')
-		return -1;
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (units[i].unit == end[0])
-			return n * units[i].ms;
-	}
-	return -1;
-}
-
 static void
 add_finding(struct grid *grid, const cJSON *finding)
 {
@@ -350,7 +330,7 @@ int
 ctl_findings(int argc, char **argv)
 {
 	static const char help[] = "findings [--since DURATION] [--undelivered] [--json]\n"
-	    "What was found, newest last.  DURATION is a number with s, m, h or d.";
+	    "What was found, newest last.  DURATION is a number with ms, s, m, h or d.";
 	static const struct option longs[] = {
 		{ "since", required_argument, NULL, 's' }, { "undelivered", no_argument, NULL, 'u' },
 		CLIENT_LONGS
@@ -364,10 +344,9 @@ ctl_findings(int argc, char **argv)
 	client_request(&request, CONTROL_FINDINGS, NULL);
 	while ((option = getopt_long(argc, argv, CLIENT_SHORTS, longs, NULL)) != -1) {
 		if (option == 's') {
-			since = duration_ms(optarg);
-			if (since < 0) {
-				fprintf(stderr, "threatlistctl: --since takes a number with s, m, h "
-				    "or d, not %s\n", optarg);
+			if (!conf_duration_read(optarg, &since)) {
+				fprintf(stderr, "threatlistctl: --since takes a number with ms, s, m, "
+				    "h or d, not %s\n", optarg);
 				return EXIT_USAGE;
 			}
 			request.number = loop_wall_ms() - since;
