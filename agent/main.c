@@ -533,12 +533,13 @@ main(int argc, char **argv)
 		return entry_become(roles, sizeof(roles) / sizeof(roles[0]), options.role);
 	if (options.table.word != NULL)
 		return order_table(&options);
-	if (conf_load(&conf, options.conf_path, &error) != 0) {
+	rc = conf_load(&conf, options.conf_path, &error);
+	if (rc != 0) {
 		if (options.check)
 			fprintf(stderr, "threatlistd: %s\n", error.text);
 		else
 			log_error("not started error=\"%s\"", error.text);
-		return 1;
+		return rc == -EACCES ? 4 : 1;
 	}
 	if (!options.check)
 		return serve(&options, conf);

@@ -48,30 +48,32 @@ client_request(struct control_request *request, enum control_kind kind, const ch
 		snprintf(request->text, sizeof(request->text), "%s", text);
 }
 
-/* -S, else run_dir of the config, else the packages' place.  False: a named config is bad. */
-static bool
+/* -S, else run_dir of the config, else the packages' place.  An exit code: a named config is bad. */
+static int
 find_socket(const struct client_options *options, char *path, size_t size)
 {
 	const char *conf_path = options->conf_path != NULL ? options->conf_path : CONF_PATH;
 	struct conf_error error;
 	struct conf *conf;
+	int rc;
 
 	if (options->socket != NULL) {
 		snprintf(path, size, "%s", options->socket);
-		return true;
+		return EXIT_DONE;
 	}
-	if (conf_load(&conf, conf_path, &error) == 0) {
+	rc = conf_load(&conf, conf_path, &error);
+	if (rc == 0) {
 		snprintf(path, size, "%s/" CONTROL_SOCKET, conf->agent.run_dir);
 		conf_free(conf);
-		return true;
+		return EXIT_DONE;
 	}
 	/* readers of the status need not be readers of the config */
 	if (options->conf_path != NULL) {
 		fprintf(stderr, "threatlistctl: %s\n", error.text);
-		return false;
+		return rc == -EACCES ? EXIT_NOT_PERMITTED : EXIT_USAGE;
 	}
 	snprintf(path, size, DEFAULT_SOCKET);
-	return true;
+	return EXIT_DONE;
 }
 
 static int
@@ -159,8 +161,9 @@ client_ask(const struct client_options *options, const struct control_request *r
 	int fd, rc;
 
 	memset(answer, 0, sizeof(*answer));
-	if (!find_socket(options, path, sizeof(path)))
-		return EXIT_USAGE;
+	rc = find_socket(options, path, sizeof(path));
+	if (rc != EXIT_DONE)
+		return rc;
 	fd = open_socket(path);
 	if (fd < 0)
 		return no_connection(fd, path, quiet_absent);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import os
+import pathlib
+import shutil
 import subprocess
+import tempfile
 
 BUILD = os.environ.get("B", "build")
 
@@ -16,3 +19,21 @@ def test_since_takes_what_the_config_takes_for_a_duration():
         done = subprocess.run([f"{BUILD}/threatlistctl", "findings", "-S", "/nowhere/control.sock", f"--since={since}"],
                               capture_output=True, check=False)
         assert done.returncode == code, (since, done)
+
+
+def test_a_config_that_may_not_be_read_is_4():
+    """A file of conf.d as well: what it says would be left out."""
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        daemon, ctl = (shutil.copy(f"{BUILD}/{name}", place) for name in ("threatlistd", "threatlistctl"))
+        config, more = place / "threatlistd.conf", place / "conf.d/more.conf"
+        more.parent.mkdir(mode=0o755)
+        place.chmod(0o755)
+        for closed, opened in ((config, more), (more, config)):
+            for path, mode in ((closed, 0o600), (opened, 0o644)):
+                path.write_text("[agent]\n")
+                path.chmod(mode)
+            for command in ([daemon, "-n"], [daemon], [ctl, "status"]):
+                done = subprocess.run([*user, *command, "-c", config], capture_output=True, text=True, check=False)
+                assert done.returncode == 4 and f"{closed}: Permission denied" in done.stderr, (command, done)
