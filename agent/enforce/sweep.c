@@ -8,6 +8,8 @@
  * asked first whether anything was counted at all.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +115,8 @@ take_seen(const struct enforce_seen *seen, void *arg)
 static void
 note_overflow(struct overflow *overflow, const struct enforce_stat *stat)
 {
+	bool first = overflow->table_epoch == 0;
+
 	if (overflow->table_epoch != stat->table_epoch || stat->seen_overflow < overflow->last) {
 		overflow->table_epoch = stat->table_epoch;
 		overflow->last = 0;
@@ -122,6 +126,25 @@ note_overflow(struct overflow *overflow, const struct enforce_stat *stat)
 	overflow->total += stat->seen_overflow - overflow->last;
 	overflow->last = stat->seen_overflow;
 	overflow->grown_ms = loop_now_ms();
+	if (first)
+		overflow->told = overflow->total;
+}
+
+/* At once, and then at most once an update interval for all that came since. */
+static void
+tell_overflow(struct enforcer *enforcer, int64_t now)
+{
+	struct overflow *overflow = &enforcer->sweep.overflow;
+	struct event event = { .name = EVENT_REPORTS_LOST };
+
+	if (overflow->told == overflow->total || (overflow->told_ms != 0 &&
+	    now < overflow->told_ms + enforcer->conf->agent.update_interval_ms))
+		return;
+	snprintf(event.reason, sizeof(event.reason), "the seen sets were full: %" PRIu64
+	    " packets of listed remotes are told of no remote", overflow->total - overflow->told);
+	enforcer_event(enforcer, &event);
+	overflow->told = overflow->total;
+	overflow->told_ms = now;
 }
 
 /*
@@ -214,6 +237,7 @@ sweep_now(struct enforcer *enforcer)
 	if (error != 0 && error != -ENOENT && error != -EINTR && error != -EAGAIN &&
 	    log_allowed(&sweep->failed, now, LOG_EVERY_MS, &skipped))
 		log_warn("counters not read error=\"%s\" skipped=%u", err.text, skipped);
+	tell_overflow(enforcer, now);
 	if (sweep->changes > 0)
 		sweep->changed_ms = now;
 	if (now >= sweep->tidied_ms + TIDY_MS) {

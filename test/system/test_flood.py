@@ -177,3 +177,10 @@ def test_what_a_full_set_cannot_count_is_dropped_counted_and_said(lab, agent):
     assert until(lambda: any("the seen sets were full" in w for w in agent.status()["warnings"]), 10), agent.status()
     told = f"{counters['overflow']} packets"
     assert until(lambda: any(told in w for w in agent.status()["warnings"]), 10), agent.status()["warnings"]
+    lost = until(lambda: [f for f in agent.findings() if "the seen sets were full" in f["description"]], 20)
+    assert lost and lost[0]["type"] == "Policy:EC2/ReportsLost.Custom" and lost[0]["severity"] == 5, agent.log()
+    # an agent that comes to the same table has nothing new to tell of it
+    assert agent.stop() == 0
+    agent.start()
+    assert until(lambda: any(told in w for w in agent.status()["warnings"]), 10), agent.status()["warnings"]
+    assert agent.ctl("findings", "--json").stdout.count('"reason":"the seen sets were full') == 1

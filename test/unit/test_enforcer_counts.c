@@ -251,23 +251,52 @@ overflow_grown(struct desk *d)
 	return d->status.seen_overflow > 7;
 }
 
+static bool
+table_read(struct desk *d)
+{
+	return d->enforcer->sweep.overflow.table_epoch != 0;
+}
+
 static void
 packets_without_a_remote_are_said(void **state)
 {
 	in_force("198.51.100.0/24");
 	ask_status();
 	assert_int_equal(desk.status.seen_overflow, 0);
+	assert_true(run(table_read));
 	fake.stat.seen_overflow = 7;
 	desk.nstatus = 1;
 	assert_true(run(overflow_told));
 	assert_int_equal(desk.status.seen_overflow, 7);
 	assert_non_null(strstr(desk.status.warning, "7 packets of listed remotes"));
+	assert_int_equal(desk.nevents, 1);
+	assert_int_equal(desk.event.name, EVENT_REPORTS_LOST);
+	assert_non_null(strstr(desk.event.reason, "7 packets of listed remotes"));
 	/* another table begins from zero, the total goes on */
 	fake.stat.table_epoch++;
 	fake.stat.seen_overflow = 2;
 	desk.status.seen_overflow = 0;
 	assert_true(run(overflow_grown));
 	assert_int_equal(desk.status.seen_overflow, 9);
+	/* not before update_interval is over */
+	assert_int_equal(desk.nevents, 1);
+}
+
+/* An enforcer that is started anew has nothing to report of it. */
+static void
+what_was_not_counted_before_is_no_news(void **state)
+{
+	fake.stat.seen_overflow = 7;
+	in_force("198.51.100.0/24");
+	ask_status();
+	desk.nstatus = 1;
+	assert_true(run(overflow_told));
+	assert_int_equal(desk.status.seen_overflow, 7);
+	assert_int_equal(desk.nevents, 0);
+	fake.stat.seen_overflow = 9;
+	assert_true(run(overflow_grown));
+	assert_int_equal(desk.nevents, 1);
+	assert_non_null(strstr(desk.event.reason, "2 packets of listed remotes"));
 }
 
 int
@@ -283,6 +312,7 @@ main(void)
 		DESK_TEST(wide_prefixes_are_told_as_their_entry),
 		DESK_TEST(a_deaf_parent_hears_all_later),
 		DESK_TEST(packets_without_a_remote_are_said),
+		DESK_TEST(what_was_not_counted_before_is_no_news),
 	};
 
 	log_init("test", LOG_STYLE_SILENT);
