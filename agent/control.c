@@ -82,10 +82,12 @@ client_tell(struct client *client, int exit_code, const char *fmt, ...)
 }
 
 void
-client_tell_fd(struct client *client, int fd)
+client_tell_fd(struct client *client, int fd, const char *partly)
 {
-	const struct control_reply reply = { .exit_code = 0 };
+	struct control_reply reply = { .exit_code = partly != NULL };
 
+	if (partly != NULL)
+		snprintf(reply.message, sizeof(reply.message), "%s", partly);
 	send_reply(client->fd, &reply, fd);
 	client_hang_up(client);
 }
@@ -100,7 +102,7 @@ client_tell_json(struct client *client, char *json)
 		client_tell(client, 1, "no answer: %s", strerror(-fd));
 		return;
 	}
-	client_tell_fd(client, fd);
+	client_tell_fd(client, fd, NULL);
 	close(fd);
 }
 

@@ -32,6 +32,7 @@ control_answered(struct control *control, const struct msg_answer *result, int f
 {
 	struct client *client = by_token(control, result->token, KIND(CONTROL_FINDINGS) |
 	    KIND(CONTROL_SHOW));
+	char cut[CONTROL_TEXT_MAX];
 
 	if (client == NULL)
 		return;
@@ -40,7 +41,9 @@ control_answered(struct control *control, const struct msg_answer *result, int f
 	} else if (result->error != 0) {
 		client_tell(client, 1, "the spool could not be read: %s", strerror(-result->error));
 	} else {
-		client_tell_fd(client, fd);
+		snprintf(cut, sizeof(cut), "only the newest %u findings are shown: there are more "
+		    "than one answer has room for", result->rows);
+		client_tell_fd(client, fd, result->cut != 0 ? cut : NULL);
 	}
 }
 

@@ -44,8 +44,8 @@ void client_tell(struct client *client, int exit_code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Takes the text over; NULL: there was no memory for it. */
 void client_tell_json(struct client *client, char *json);
-/* Of JSON text; the descriptor stays the caller's. */
-void client_tell_fd(struct client *client, int fd);
+/* Of JSON text; the descriptor stays the caller's.  partly: what is missing of it; NULL: nothing. */
+void client_tell_fd(struct client *client, int fd, const char *partly);
 /* Of "check", from the list alone: the kernel cannot be asked now. */
 void client_tell_check(struct client *client);
 /* Without an answer. */

@@ -359,7 +359,8 @@ ctl_findings(int argc, char **argv)
 	if (optind < argc)
 		return usage(help, 0);
 	rc = client_ask(&options, &request, false, &answer);
-	if (rc == EXIT_DONE && answer.json != NULL) {
+	/* also where it is a part of them */
+	if (answer.json != NULL) {
 		if (options.json)
 			fwrite(answer.json, 1, answer.size, stdout);
 		else

@@ -17,6 +17,7 @@ struct lines {
 	const struct host_facts *facts;
 	char **line;			/* newest first; owned */
 	size_t n, room, bytes;
+	bool cut;			/* there is another one, and no room for it */
 	int error;
 };
 
@@ -47,7 +48,7 @@ add_line(struct lines *lines, char *line)
 	}
 	lines->line[lines->n++] = line;
 	lines->bytes += strlen(line) + 1;
-	return lines->bytes > ANSWER_BYTES_MAX || lines->n >= ANSWER_ROWS_MAX;
+	return 0;
 }
 
 /*
@@ -75,7 +76,8 @@ take_row(const struct spool_row *row, void *arg)
 {
 	struct lines *lines = arg;
 
-	return add_line(lines, present(lines, row));
+	lines->cut = lines->bytes > ANSWER_BYTES_MAX || lines->n == ANSWER_ROWS_MAX;
+	return lines->cut || add_line(lines, present(lines, row)) != 0;
 }
 
 struct deliveries {
@@ -181,6 +183,7 @@ answer_query(struct spool *spool, const struct host_facts *facts, const struct m
 			answer->error = -ENOMEM;
 	}
 	answer->rows = answer->error == 0 ? (uint32_t)lines.n : 0;
+	answer->cut = lines.cut;
 	*fd = memfd_with("answer", text != NULL ? text : "", text != NULL ? lines.bytes : 0);
 	free(text);
 	free_lines(&lines);

@@ -336,6 +336,8 @@ struct msg_answer {
 	uint64_t token;
 	int32_t error;		/* 0, -ENOENT … */
 	uint32_t rows;
+	uint8_t cut;		/* there are older ones that did not fit */
+	uint8_t pad[7];
 };
 
 struct msg_reporter_status {

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -383,3 +384,25 @@ def test_what_was_not_written_was_not_shown(lab, running):
         assert done.returncode == 1 and done.stderr.count("No space left on device") == 1, (command, done)
     for command in (["enforce", "watch"], ["panic"], ["resume"], ["refresh"]):
         assert to_full(*command).returncode == 0, command
+
+
+def test_more_findings_than_an_answer_holds(lab, running):
+    """A collector that reads them here must not take the newest for all."""
+    assert until(lambda: running.ctl("findings", "--json").stdout.count("\n") >= 2)
+    assert running.stop() == 0
+    with sqlite3.connect(running.dir / "state/spool.db") as spool:
+        columns = [row[1] for row in spool.execute("PRAGMA table_info(finding)") if row[1] not in ("id", "body")]
+        spool.execute(f"""INSERT INTO finding (id, body, {",".join(columns)})
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
+            SELECT printf('%032x', i), replace(body, '"title":"', '"title":"' || printf('%.1000000c', 'x')),
+            {",".join(columns)} FROM n JOIN (SELECT * FROM finding WHERE event ORDER BY last_ms LIMIT 1)""")
+    spool.close()
+    running.start()
+    done = running.ctl("findings", "--json")
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and f"only the newest {len(shown)} findings are shown" in done.stderr
+    assert 64 <= len(shown) < 80 and "MaliciousIPCaller" in shown[-1]["type"]
+    done = running.ctl("findings")
+    assert done.returncode == 1 and done.stdout.count("\n") == len(shown) + 1
+    done = running.ctl("findings", "--json", "--undelivered")
+    assert done.returncode == 0 and done.stderr == ""
