@@ -21,7 +21,7 @@ struct result {
 	const char *address, *state, *entry, *action, *kernel;
 	const char *protect, *allow;	/* NULL: not asked */
 	const char *reason;		/* why agent and kernel disagree; NULL: they do not */
-	char lists[1024];
+	char lists[LIST_SOURCES_MAX * LIST_NAME_MAX];
 };
 
 static void

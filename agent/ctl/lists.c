@@ -160,13 +160,14 @@ read_entries(const char *path, enum list_format format, struct format_report *re
 	return NULL;
 }
 
-/* An image takes printable names only; what is shown is the path itself. */
+/* An image takes short, printable names only; of a long path its end tells one file from another. */
 static void
 name_source(struct list_source *source, const char *path)
 {
+	size_t len = strlen(path), most = sizeof(source->name) - 1;
 	char *at;
 
-	snprintf(source->name, sizeof(source->name), "%s", path);
+	snprintf(source->name, sizeof(source->name), "%s", path + (len > most ? len - most : 0));
 	for (at = source->name; *at != '\0'; at++) {
 		if (*at < ' ' || *at > '~')
 			*at = '?';

@@ -199,3 +199,28 @@ def test_full_disk_is_told(command):
                               stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert done.stderr.count(b"No space left on device") == 1
+
+
+def test_lists_in_a_deep_folder_are_told_apart(tmp_path):
+    folder = tmp_path / ("deep" * 20)
+    folder.mkdir()
+    lists = []
+    for name, entry in (("feed-a.txt", "1.2.3.4"), ("feed-b.txt", "9.9.9.9")):
+        (folder / name).write_text(entry + "\n")
+        lists += ["--list", folder / name]
+    done = subprocess.run([BUILD / "threatlistctl", "check", *lists, "1.2.3.4", "9.9.9.9"], capture_output=True,
+                          text=True, check=True)
+    for line, path in zip(done.stdout.splitlines(), lists[1::2], strict=True):
+        assert line.split()[3] == str(path)[-63:]
+
+
+def test_an_address_on_many_lists_names_all(tmp_path):
+    lists = []
+    for i in range(64):
+        path = tmp_path / f"{i:059}.txt"
+        path.write_text("1.2.3.4\n")
+        lists += ["--list", path.name]
+    for json_too in ([], ["--json"]):
+        done = subprocess.run([BUILD / "threatlistctl", "check", *json_too, *lists, "1.2.3.4"], capture_output=True,
+                              text=True, check=True, cwd=tmp_path)
+        assert all(name in done.stdout for name in lists[1::2])
