@@ -336,11 +336,14 @@ keep_refused(struct delivery *delivery, uint64_t sequence, const char *why)
 {
 	int error = spool_refused(delivery->conf.spool, delivery->conf.row, sequence,
 	    loop_wall_ms(), why);
+	char id[FINDING_ID_SIZE];
 
-	if (error == 0)
-		log_error("finding refused sink=%s sequence=%" PRIu64 " error=\"%s\"",
-		    name_of(delivery), sequence, why);
-	return error;
+	if (error != 0)
+		return error;
+	spool_id_of(delivery->conf.spool, delivery->conf.row, sequence, id);
+	log_error("finding refused sink=%s sequence=%" PRIu64 " id=%s error=\"%s\"",
+	    name_of(delivery), sequence, id, why);
+	return 0;
 }
 
 static void

@@ -152,6 +152,10 @@ int spool_tried(struct spool *spool, int64_t row, uint64_t first, uint64_t last,
 int spool_refused(struct spool *spool, int64_t row, uint64_t sequence, int64_t now_ms,
     const char *error);
 
+/* Whose body has this sequence; "" when it is not there. */
+void spool_id_of(struct spool *spool, int64_t row, uint64_t sequence,
+    char id[static FINDING_ID_SIZE]);
+
 /*
  * Makes room: what is older than history, and above max_bytes the oldest
  * delivered rows, then the oldest undelivered ones, which are counted in *lost.

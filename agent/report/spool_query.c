@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What people ask of the spool. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "report/spool_db.h"
 
@@ -58,4 +59,21 @@ spool_deliveries(struct spool *spool, const char *id, spool_delivery_fn *each, v
 	}
 	db_done(stmt);
 	return stop != 0 ? stop : got;
+}
+
+void
+spool_id_of(struct spool *spool, int64_t row, uint64_t sequence, char id[static FINDING_ID_SIZE])
+{
+	sqlite3_stmt *stmt = db_prepare(spool,
+	    "SELECT finding FROM outbox WHERE sink = ? AND sequence = ?");
+
+	id[0] = '\0';
+	if (stmt == NULL)
+		return;
+	sqlite3_bind_int64(stmt, 1, row);
+	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)sequence);
+	if (db_step(spool, stmt) != 1)
+		return;
+	snprintf(id, FINDING_ID_SIZE, "%s", (const char *)sqlite3_column_text(stmt, 0));
+	db_done(stmt);
 }

@@ -182,6 +182,9 @@ def test_refusal_is_split_down_to_the_one(tmp_path, reporters, collectors, statu
     shown, = reporter.show(finding["id"])
     delivery, = shown["deliveries"]
     assert delivery["state"] == "refused" and str(status) in delivery["lastError"]
+    # whoever reads of it in the log can have it shown
+    assert until(lambda: any("finding refused" in line and f"id={finding['id']} " in line and f"HTTP status {status}" in line
+                             for line in reporter.log)), reporter.log
 
 
 def test_dead_collector_holds_up_nobody(tmp_path, reporters, collectors):
