@@ -206,8 +206,8 @@ render_summary(struct message_text *message, const char *const *natives, unsigne
 	out = open_memstream(&message->text, &size);
 	if (out == NULL)
 		return false;
-	fprintf(out, "%u findings waited, as at most %u messages go out in an hour "
-	    "(max_per_hour). This is all of them.\n\nSeverity, time, what, finding\n", n, max);
+	fprintf(out, "These %u findings waited, as at most %u messages go out in an hour "
+	    "(max_per_hour).\n\nSeverity, time, what, finding\n", n, max);
 	for (i = 0; i < n && (size_t)ftell(out) < SUMMARY_LINES_BYTES; i++) {
 		severity = write_short(out, natives[i], host);
 		if (severity > highest)
