@@ -166,7 +166,7 @@ rotate(struct file *file, size_t more)
 	if (file->max_size == 0 || st.st_size == 0 ||
 	    (uint64_t)st.st_size + more <= file->max_size)
 		return 0;
-	snprintf(old, sizeof(old), "%s.1", file->path);
+	snprintf(old, sizeof(old), "%s" SINK_FILE_FULL, file->path);
 	if (rename(file->path, old) != 0)
 		return -errno;
 	close_file(file);

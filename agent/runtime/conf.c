@@ -458,6 +458,16 @@ check_sns(struct builder *builder, const struct met *met, const struct conf_sink
 	    sink->topic);
 }
 
+/* Is it what the sink writes, or what that is renamed to when it is full? */
+static bool
+is_file_of(const struct conf_sink *sink, const char *path)
+{
+	size_t n = strlen(sink->path);
+
+	return strncmp(path, sink->path, n) == 0 &&
+	    (path[n] == '\0' || strcmp(path + n, SINK_FILE_FULL) == 0);
+}
+
 static int
 check_sink(struct builder *builder, const struct met *met)
 {
@@ -478,9 +488,12 @@ check_sink(struct builder *builder, const struct met *met)
 	if (sink->type == SINK_EVENTBRIDGE)
 		return check_eventbridge(builder, met, sink);
 	for (i = 0; sink->type == SINK_FILE && i < met->index; i++) {
-		if (conf->sinks[i].type == SINK_FILE && strcmp(conf->sinks[i].path, sink->path) == 0)
+		if (conf->sinks[i].type == SINK_FILE &&
+		    (is_file_of(&conf->sinks[i], sink->path) ||
+		    is_file_of(sink, conf->sinks[i].path)))
 			return wrong_at(builder, place_of(met, "path"), "%s is the file of [sink %s] "
-			    "already", sink->path, conf->sinks[i].name);
+			    "already (a full one becomes PATH" SINK_FILE_FULL ")", sink->path,
+			    conf->sinks[i].name);
 	}
 	return 0;
 }

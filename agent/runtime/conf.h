@@ -24,6 +24,7 @@
 #define CONF_FILES_MAX		64	/* the first one and those of conf.d */
 #define CONF_SINKS_MAX		16
 #define CONF_ADMIN_MAX		256
+#define SINK_FILE_FULL		".1"	/* behind the path of a file that reached max_size */
 
 enum source_type { SOURCE_FILE, SOURCE_HTTPS, SOURCE_S3, SOURCE_GUARDDUTY };
 enum sink_type { SINK_HTTP, SINK_FILE, SINK_STDOUT, SINK_EVENTBRIDGE, SINK_SECURITYHUB,
