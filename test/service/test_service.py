@@ -22,6 +22,31 @@ http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 SILENT = ("import socket, time; s = socket.create_server(('127.0.0.1', 4443)); c = s.accept(); "
           "print('met', flush=True); time.sleep(60)")
 
+# As cloud images of Debian and Ubuntu order them: ifupdown's, and cloud-init's network stage, which services by
+# default start after.
+NETWORKING = """[Unit]
+DefaultDependencies=no
+After=local-fs.target network-pre.target
+Before=network.target network-online.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+"""
+CLOUD_INIT = """[Unit]
+DefaultDependencies=no
+After=networking.service
+Before=network-online.target sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+"""
+
 
 def monotonic(host, name, unit):
     return int(host.show(name, unit))
@@ -46,6 +71,22 @@ def test_boot_without_network_enforces_the_cached_list_first(agent):
     assert until(lambda: agent.status()["table"]["drops"]["packets"] > 3)
     sent, passed = pings.count()
     assert sent > 3 and passed == 0
+
+
+def test_boot_of_a_cloud_image_leaves_nothing_out(agent):
+    """The network there is up before sysinit.target: a service that waits for that cannot come before the network."""
+    units = {"networking.service": NETWORKING, "cloud-init.service": CLOUD_INIT}
+    for name, text in units.items():
+        agent.write(f"/etc/systemd/system/{name}", text)
+    agent.sh(f"systemctl enable {' '.join(units)}")
+    agent.power_off()
+    agent.lab.nft("delete", "table", "inet", "threatlistd")
+    agent.boot()
+    states = {name: agent.show("ActiveState", name) for name in ("threatlistd.service", "network-pre.target", *units)}
+    assert set(states.values()) == {"active"}, (states, agent.console()[-2000:])
+    assert agent.enforcing() and in_kernel(agent.lab, labs.LISTED), agent.messages()
+    assert monotonic(agent, "ActiveEnterTimestampMonotonic", "threatlistd.service") <= \
+        monotonic(agent, "ActiveEnterTimestampMonotonic", "network-pre.target")
 
 
 def test_a_bad_config_fails_the_reload_and_changes_nothing(agent):
@@ -208,5 +249,16 @@ def test_the_journal_has_priorities_and_keys(agent):
 
 
 def test_exposure_is_at_most_1_9(agent):
+    """But for what systemd-analyze leaves out of a unit of early boot (test/lint/exposure.sh), and that is in force."""
+    agent.sh("grep -v ^DefaultDependencies= /lib/systemd/system/threatlistd.service >/etc/systemd/system/threatlistd.service")
+    agent.sh("systemctl daemon-reload")
     done = agent.sh("systemd-analyze security --no-pager --threshold=19 threatlistd.service", check=False)
     assert done.returncode == 0, done.stdout[-200:]
+    agent.sh("rm /etc/systemd/system/threatlistd.service; systemctl daemon-reload")
+    inside = f"nsenter -t {agent.show('MainPID')} -m"
+    agent.sh("touch /tmp/here /var/tmp/here /home/here")
+    for seen in ("/tmp/here", "/var/tmp/here", "/home/here"):
+        assert agent.sh(f"{inside} test -e {seen}", check=False).returncode == 1, seen
+    for written in ("/etc/x", "/usr/x", "/var/x"):
+        said = agent.sh(f"{inside} touch {written}", check=False)
+        assert "Read-only file system" in said.stderr, (written, said)
