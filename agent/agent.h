@@ -70,6 +70,8 @@ struct agent {
 int agent_renew_conf(struct agent *agent);
 /* The first list is in force, or there is none to wait for: tells the service manager, once. */
 void agent_ready(struct agent *agent);
+/* What holds now, in a line for "systemctl status"; once ready. */
+void agent_tell_manager(const struct agent *agent);
 void agent_set_facts(struct agent *agent, const struct host_facts *facts);
 /* Findings are told under this detector of GuardDuty's; empty: none is known. */
 void agent_set_detector(struct agent *agent, const char *detector);
@@ -100,7 +102,7 @@ void agent_mode_message(const struct agent *agent, uint8_t order, uint64_t token
     struct message *message);
 /* The message, sent.  token: as in msg_mode. */
 void agent_send_order(struct agent *agent, uint8_t order, uint64_t token);
-/* Writes the state to disk; a failure is said in the log.  0 or -errno. */
+/* Tells the service manager, and writes the state to disk; a failure is said in the log.  0 or -errno. */
 int agent_keep_state(const struct agent *agent);
 /* The table was made dormant, or woken, by someone else: kept as if it had been ordered. */
 void agent_note_panic(struct agent *agent, bool panic);

@@ -116,6 +116,22 @@ agent_set_detector(struct agent *agent, const char *detector)
 	role_send(agent->roles[ROLE_REPORTER], &message, -1);
 }
 
+void
+agent_tell_manager(const struct agent *agent)
+{
+	const struct state *state = &agent->state;
+	char text[160];
+
+	if (!agent->ready)
+		return;
+	snprintf(text, sizeof(text), "STATUS=%s %s, %zu sources%s%s",
+	    state->panic ? "panic, else mode" : state->purged ? "purged, else mode" : "mode",
+	    mode_name(agent_mode(agent)), agent->conf->nsources,
+	    agent_confirm_until(agent) != 0 ? ", falls back to watch unless confirmed" : "",
+	    state->isolate ? ", isolated" : "");
+	notify_send(text);
+}
+
 /* Directories must not move under a running agent: locks and sockets are in them. */
 static bool
 same_dirs(const struct conf *a, const struct conf *b)
@@ -162,6 +178,7 @@ reload(struct agent *agent)
 	sources_unite(agent->sources);
 	sources_refresh(agent->sources, NULL, false);
 	log_notice("config reloaded path=%s", agent->conf_path);
+	agent_tell_manager(agent);
 	notify_send("READY=1");
 }
 
@@ -324,14 +341,11 @@ out:
 void
 agent_ready(struct agent *agent)
 {
-	char text[160];
-
 	if (agent->ready)
 		return;
 	agent->ready = true;
-	snprintf(text, sizeof(text), "READY=1\nSTATUS=mode %s, %zu sources",
-	    mode_name(agent_mode(agent)), agent->conf->nsources);
-	notify_send(text);
+	agent_tell_manager(agent);
+	notify_send("READY=1");
 	log_notice("ready mode=%s sources=%zu sinks=%zu host=%s", mode_name(agent_mode(agent)),
 	    agent->conf->nsources, agent->conf->nsinks, agent->facts.host_id);
 }

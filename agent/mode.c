@@ -62,8 +62,10 @@ raise_mode_event(struct agent *agent, uint8_t order, uint8_t before, const char 
 int
 agent_keep_state(const struct agent *agent)
 {
-	int rc = state_store(&agent->state, agent->conf->agent.state_dir);
+	int rc;
 
+	agent_tell_manager(agent);
+	rc = state_store(&agent->state, agent->conf->agent.state_dir);
 	if (rc != 0)
 		log_error("order not kept path=%s error=\"%s\"", agent->conf->agent.state_dir,
 		    strerror(-rc));

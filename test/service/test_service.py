@@ -103,6 +103,22 @@ def test_a_bad_config_fails_the_reload_and_changes_nothing(agent):
     assert agent.show("MainPID") == before
 
 
+def test_systemctl_status_says_what_holds_now(agent):
+    """It said "mode watch, 0 sources", the config of the fresh install, for as long as the agent ran."""
+    def says(text):
+        return until(lambda: agent.show("StatusText") == text) or agent.show("StatusText")
+
+    assert says("mode drop, 1 sources") is True
+    for command, text in (("enforce watch", "mode watch, 1 sources"),
+                          ("enforce drop --confirm 60", "mode drop, 1 sources, falls back to watch unless confirmed"),
+                          ("confirm", "mode drop, 1 sources"), ("panic", "panic, else mode drop, 1 sources"),
+                          ("resume", "mode drop, 1 sources"),
+                          ("isolate on --confirm 60", "mode drop, 1 sources, isolated"),
+                          ("isolate off", "mode drop, 1 sources"), ("purge", "purged, else mode drop, 1 sources")):
+        agent.sh(f"threatlistctl {command}")
+        assert says(text) is True, (command, says(text))
+
+
 def test_watchdog_restarts_an_agent_that_hangs(agent):
     agent.write("/etc/systemd/system/threatlistd.service.d/quick.conf", "[Service]\nWatchdogSec=1s\nRestartSec=100ms\n")
     agent.sh("systemctl daemon-reload; systemctl restart threatlistd")
