@@ -545,12 +545,15 @@ main(int argc, char **argv)
 	entry_begin(options.person);
 	if (options.role != NULL)
 		return entry_become(roles, sizeof(roles) / sizeof(roles[0]), options.role);
+	/* "systemctl reload" checks the config first: why it failed is an error in the journal */
+	if ((options.check || options.table.word != NULL) && !log_is_journal())
+		log_init("threatlistd", LOG_STYLE_COMMAND);
 	if (options.table.word != NULL)
 		return order_table(&options);
 	rc = conf_load(&conf, options.conf_path, &error);
 	if (rc != 0) {
 		if (options.check)
-			fprintf(stderr, "threatlistd: %s\n", error.text);
+			log_error("%s", error.text);
 		else
 			log_error("not started error=\"%s\"", error.text);
 		return rc == -EACCES ? 4 : 1;

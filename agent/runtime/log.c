@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +34,17 @@ log_style(void)
 	return log_how;
 }
 
+bool
+log_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream != NULL && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
 static int
 prefix(char *line, size_t size, enum level level, bool timed)
 {
@@ -49,6 +62,9 @@ prefix(char *line, size_t size, enum level level, bool timed)
 
 	if (log_how == LOG_STYLE_JOURNAL)
 		return snprintf(line, size, "<%d>%s: ", level, log_role);
+	if (log_how == LOG_STYLE_COMMAND)
+		return snprintf(line, size, "%s: %s", log_role,
+		    level == LEVEL_WARN ? names[level] : "");
 	/* gmtime_r takes a lock of the C library */
 	if (!timed)
 		return snprintf(line, size, "%-24s %s%s", log_role,

@@ -13,12 +13,15 @@
 enum log_style {
 	LOG_STYLE_JOURNAL,	/* <N>role: message */
 	LOG_STYLE_PERSON,	/* time role: message */
+	LOG_STYLE_COMMAND,	/* role: message, of what ends with its answer */
 	LOG_STYLE_SILENT,	/* nothing: tests and fuzzers */
 };
 
 /* role is borrowed for ever: a constant. */
 void log_init(const char *role, enum log_style style);
 enum log_style log_style(void);
+/* Is stderr the journal's (JOURNAL_STREAM, systemd.exec(5))?  There a line without <N> counts as information. */
+bool log_is_journal(void);
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

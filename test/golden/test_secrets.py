@@ -57,7 +57,7 @@ def test_open_file_of_a_sink(place, key, mode):
     more = [f"cert_file = {place}/cert"] if key == "key_file" else []
     (line,) = check(place, sink(f"{key} = {path}", *more))
     fix = f"chown root:threatlistd {path}; chmod 0640 {path}" if user_is_known() else f"chmod 0600 {path}"
-    assert line == (f'<4>threatlistd: secret open to others path={path} use="{key} of sink one" mode={mode:04o} '
+    assert line == (f'threatlistd: warning: secret open to others path={path} use="{key} of sink one" mode={mode:04o} '
                     f'run="{fix}"')
 
 

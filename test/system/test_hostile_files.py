@@ -161,7 +161,7 @@ def test_config_that_everybody_writes_is_told(agent, which):
     path.chmod(0o666 if which == "config" else 0o777)
     done = subprocess.run([BUILD / "threatlistd", "-c", agent.config, "-n"], capture_output=True, text=True)
     said = f"{agent.dir}/." if which == "folder" else path
-    assert (done.returncode, done.stderr) == (0, f"<4>threatlistd: config writable by everyone path={said}\n")
+    assert (done.returncode, done.stderr) == (0, f"threatlistd: warning: config writable by everyone path={said}\n")
     path.chmod(0o1777)
     done = subprocess.run([BUILD / "threatlistd", "-c", agent.config, "-n"], capture_output=True, text=True)
     # sticky: nobody replaces the config of another in the folder, but adds to conf.d

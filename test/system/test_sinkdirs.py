@@ -45,7 +45,7 @@ def test_more_than_the_last_is_a_slip_of_the_pen(lab, agent):
     out = agent.dir / "misspelt/sinks/findings.jsonl"
     missing = agent.dir / "misspelt"
     agent.configure(sinks=sink(out))
-    assert checked(agent) == (f"<4>threatlistd: {SAID} sink=log path={out} missing={missing} "
+    assert checked(agent) == (f"threatlistd: warning: {SAID} sink=log path={out} missing={missing} "
                               'error="the agent makes no more than the last directory"\n')
     agent.start()
     lab.ping(lab.agent, LISTED)
