@@ -43,6 +43,7 @@ struct agent {
 	struct state state;		/* durable: mode, panic, purge */
 	bool state_unread;		/* what is there is not it: left alone until there is an order */
 	struct host_facts facts;
+	struct host_facts found;	/* what the metadata service said; no instance_id: nothing yet */
 	struct msg_confined confined;	/* the parent itself */
 	bool ready, stopping;
 	bool said_environment;		/* of AWS, in the log */

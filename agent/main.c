@@ -86,6 +86,7 @@ agent_set_facts(struct agent *agent, const struct host_facts *facts)
 	struct message message = { .type = MSG_FACTS };
 	int i;
 
+	agent->found = *facts;
 	host_facts_merge(&agent->facts, facts, agent->conf);
 	endpoints_configure(agent->endpoints);
 	message.u.facts = agent->facts;
@@ -140,6 +141,29 @@ same_dirs(const struct conf *a, const struct conf *b)
 	    strcmp(a->agent.run_dir, b->agent.run_dir) == 0;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Whose findings these are, where the config says so; what the metadata service said holds on. */
+static void
+renew_facts(struct agent *agent, const struct conf *old)
+{
+	const struct conf *fresh = agent->conf;
+	struct host_facts before = agent->facts;
+
+	if (same_text(old->agent.host_id, fresh->agent.host_id) &&
+	    same_text(old->agent.account, fresh->agent.account) &&
+	    same_text(old->agent.region, fresh->agent.region))
+		return;
+	host_facts_init(&agent->facts, fresh);
+	if (agent->found.instance_id[0] != '\0')
+		host_facts_merge(&agent->facts, &agent->found, fresh);
+	memcpy(agent->facts.detector_id, before.detector_id, sizeof(before.detector_id));
+}
+
 static void
 reload(struct agent *agent)
 {
@@ -166,6 +190,7 @@ reload(struct agent *agent)
 		notify_send("READY=1");
 		return;
 	}
+	renew_facts(agent, old);
 	conf_free(old);
 	mode_reloaded(agent);
 	say_environment(agent);

@@ -230,6 +230,25 @@ def test_reload_is_all_or_nothing(lab, agent):
     assert lab.has_table()
 
 
+def test_a_reload_names_host_account_and_region_anew(lab, agent):
+    """They were those of the start: findings went on under the old account, until somebody restarted the agent."""
+    agent.start()
+    lab.ping(lab.agent, LISTED)
+    assert until(lambda: agent.found(LISTED))
+    assert (agent.found(LISTED)["accountId"], agent.found(LISTED)["region"]) == ("000000000000", "local")
+    agent.configure(agent="account = 111122223333\nregion = eu-west-1")
+    agent.disturb("reload")
+    assert until(agent.ready)
+    lab.ping(lab.agent, LISTED6)
+    assert until(lambda: agent.found(LISTED6)), agent.log()
+    found = agent.found(LISTED6)
+    assert (found["accountId"], found["region"]) == ("111122223333", "eu-west-1")
+    assert found["arn"].startswith("arn:aws:guardduty:eu-west-1:111122223333:")
+    agent.config.write_text(agent.config.read_text().replace("i-0123456789abcdef0", "i-0123456789abcdef1"))
+    agent.disturb("reload")
+    assert until(lambda: (now := agent.status()) and now["hostId"] == "i-0123456789abcdef1"), agent.log()
+
+
 def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
     """Whoever takes a slow source out of the config has the rest at once, and no error of ours in the log."""
     hang = ("import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); "
