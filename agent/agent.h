@@ -47,6 +47,7 @@ struct agent {
 	struct msg_confined confined;	/* the parent itself */
 	bool ready, stopping;
 	bool said_environment;		/* of AWS, in the log */
+	char refused[512];		/* why the config on disk was not reloaded, "": it was */
 	struct loop_timer *confirm_timer;	/* runs while drop waits for a confirmation */
 	struct loop_timer *isolate_timer;	/* the same of isolation */
 	uint64_t restores;		/* of the table, by every enforcer since the agent started */
@@ -76,6 +77,11 @@ void agent_tell_manager(const struct agent *agent);
 void agent_set_facts(struct agent *agent, const struct host_facts *facts);
 /* Findings are told under this detector of GuardDuty's; empty: none is known. */
 void agent_set_detector(struct agent *agent, const char *detector);
+
+/* reload.c */
+void agent_reload(struct agent *agent);
+/* What of the environment has a say in calls of AWS: in the log once, if there will be any. */
+void agent_say_environment(struct agent *agent);
 
 /* mode.c */
 /* Starts to follow what waited for a confirmation, or falls back if that is over.  0 or -errno. */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aws/environment.h"
 #include "entry.h"
 #include "groups.h"
 #include "lock.h"
@@ -94,17 +93,6 @@ agent_set_facts(struct agent *agent, const struct host_facts *facts)
 		role_send(agent->roles[i], &message, -1);
 }
 
-/* What of the environment has a say in calls of AWS: once, if there will be any. */
-static void
-say_environment(struct agent *agent)
-{
-	bool wanted = conf_calls_aws(agent->conf);
-
-	if (wanted && !agent->said_environment)
-		aws_environment_log();
-	agent->said_environment = agent->said_environment || wanted;
-}
-
 void
 agent_set_detector(struct agent *agent, const char *detector)
 {
@@ -133,84 +121,10 @@ agent_tell_manager(const struct agent *agent)
 	notify_send(text);
 }
 
-/* Directories must not move under a running agent: locks and sockets are in them. */
-static bool
-same_dirs(const struct conf *a, const struct conf *b)
-{
-	return strcmp(a->agent.state_dir, b->agent.state_dir) == 0 &&
-	    strcmp(a->agent.run_dir, b->agent.run_dir) == 0;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* Whose findings these are, where the config says so; what the metadata service said holds on. */
-static void
-renew_facts(struct agent *agent, const struct conf *old)
-{
-	const struct conf *fresh = agent->conf;
-	struct host_facts before = agent->facts;
-
-	if (same_text(old->agent.host_id, fresh->agent.host_id) &&
-	    same_text(old->agent.account, fresh->agent.account) &&
-	    same_text(old->agent.region, fresh->agent.region))
-		return;
-	host_facts_init(&agent->facts, fresh);
-	if (agent->found.instance_id[0] != '\0')
-		host_facts_merge(&agent->facts, &agent->found, fresh);
-	memcpy(agent->facts.detector_id, before.detector_id, sizeof(before.detector_id));
-}
-
-static void
-reload(struct agent *agent)
-{
-	struct conf *old = agent->conf, *fresh;
-	struct conf_error error;
-
-	notify_send("RELOADING=1");
-	if (conf_load(&fresh, agent->conf_path, &error) != 0) {
-		log_error("config not reloaded error=\"%s\"; the one before stays", error.text);
-		notify_send("READY=1");
-		return;
-	}
-	if (!same_dirs(old, fresh)) {
-		log_error("config not reloaded error=\"state_dir and run_dir cannot change while "
-		    "the agent runs: restart it\"; the one before stays");
-		conf_free(fresh);
-		notify_send("READY=1");
-		return;
-	}
-	agent->conf = fresh;
-	if (agent_renew_conf(agent) != 0 || sources_configure(agent->sources) != 0) {
-		agent->conf = old;
-		conf_free(fresh);
-		notify_send("READY=1");
-		return;
-	}
-	renew_facts(agent, old);
-	conf_free(old);
-	mode_reloaded(agent);
-	say_environment(agent);
-	secrets_log(agent->conf);
-	sinkdirs_make(agent->conf);
-	endpoints_configure(agent->endpoints);
-	heartbeat_configure(agent->heartbeat);
-	groups_configure(agent->groups);
-	roles_restart(agent);
-	sources_unite(agent->sources);
-	sources_refresh(agent->sources, NULL, false);
-	log_notice("config reloaded path=%s", agent->conf_path);
-	agent_tell_manager(agent);
-	notify_send("READY=1");
-}
-
 static void
 on_hup(int signo, void *arg)
 {
-	reload(arg);
+	agent_reload(arg);
 }
 
 /* The reporter goes last: what the others say in ending is still spooled. */
@@ -328,7 +242,7 @@ run(struct agent *agent)
 	rc = start(agent);
 	if (rc != 0)
 		goto out;
-	say_environment(agent);
+	agent_say_environment(agent);
 	secrets_log(agent->conf);
 	sinkdirs_make(agent->conf);
 	untold_tell(agent);

@@ -380,6 +380,8 @@ add_warnings(const struct agent *agent, const struct role_answers *answers, cJSO
 		    (long long)((agent->state.isolate_end.until_ms - loop_now_ms() + 999) / 1000));
 	else if (agent->state.isolate)
 		warn(warnings, "isolated: until \"threatlistctl isolate off\"");
+	if (agent->refused[0] != '\0')
+		warn(warnings, "the config on disk is not in force: %s", agent->refused);
 	if (answers->applied.error != 0)
 		warn(warnings, "list %llu is not enforced: %s",
 		    (unsigned long long)answers->applied.generation, answers->applied.reason);

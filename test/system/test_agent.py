@@ -224,10 +224,18 @@ def test_reload_is_all_or_nothing(lab, agent):
     assert f"{agent.config}:" in agent.log() and "dorp" in agent.log()
     assert not lab.ping(lab.agent, LISTED)
     assert agent.status()["mode"] == "drop"
+    held, = [text for text in agent.status()["warnings"] if text.startswith("the config on disk is not in force: ")]
+    assert "dorp" in held
+    # a check beforehand cannot know what the agent that runs cannot change
+    agent.config.write_text(good.replace("/state", "/elsewhere").replace("mode = drop", "mode = watch"))
+    agent.process.send_signal(signal.SIGHUP)
+    assert until(lambda: "the config on disk is not in force: state_dir and run_dir cannot change while the agent runs: "
+                         "restart it" in agent.status()["warnings"]), agent.log()
+    assert agent.status()["mode"] == "drop"
     agent.config.write_text(good.replace("mode = drop", "mode = watch"))
     agent.process.send_signal(signal.SIGHUP)
     assert until(lambda: (now := agent.status()) and now["mode"] == "watch" and lab.ping(lab.agent, LISTED))
-    assert lab.has_table()
+    assert lab.has_table() and agent.status()["warnings"] == []
 
 
 def test_a_reload_names_host_account_and_region_anew(lab, agent):
