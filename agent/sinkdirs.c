@@ -75,19 +75,31 @@ log_missing(const struct conf_sink *sink, const char *missing, const char *error
 	    sink->path, missing, error);
 }
 
+/* Whatever the umask of the service: the group that may read findings gets to them. */
+static int
+make_with_mode(const char *dir)
+{
+	mode_t mask = umask((mode_t)~SINKDIR_MODE & 0777);
+	int error = mkdir(dir, SINKDIR_MODE) == 0 ? 0 : -errno;
+
+	umask(mask);
+	return error;
+}
+
 static void
 make_dir(const struct conf_sink *sink, const char *missing, void *arg)
 {
-	int error = 0;
+	int error;
 
 	if (!is_last(sink, missing)) {
 		log_missing(sink, missing, "the agent makes no more than the last directory");
 		return;
 	}
-	if (mkdir(missing, SINKDIR_MODE) != 0)
-		error = errno == EEXIST ? 0 : -errno;
-	else
+	error = make_with_mode(missing);
+	if (error == 0)
 		error = durable_sync_above(missing);
+	else if (error == -EEXIST)
+		error = 0;
 	if (error != 0)
 		log_missing(sink, missing, strerror(-error));
 	else

@@ -121,14 +121,34 @@ close_file(struct file *file)
 }
 
 static int
+open_at(const char *path, int making)
+{
+	/* O_NONBLOCK: a FIFO in its place must not hang us */
+	return open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | making, FILE_MODE);
+}
+
+/* A new one is for the group to read whatever the umask, the unit's 0077 too: who ships findings need not be root. */
+static int
+open_or_make(const char *path)
+{
+	int fd = open_at(path, 0);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	fd = open_at(path, O_CREAT | O_EXCL);
+	if (fd >= 0 && fchmod(fd, FILE_MODE) != 0) {
+		/* a disk without modes */
+	}
+	return fd;
+}
+
+static int
 open_file(struct file *file)
 {
 	struct stat st;
 	int error = 0;
 
-	/* O_NONBLOCK: a FIFO in its place must not hang us */
-	file->fd = open(file->path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-	    O_NONBLOCK, FILE_MODE);
+	file->fd = open_or_make(file->path);
 	if (file->fd < 0)
 		return -errno;
 	if (fstat(file->fd, &st) != 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,13 +33,15 @@ folder_make(const char *path, mode_t mode)
 {
 	struct stat st;
 	int fd, error = 0;
+	bool made = mkdir(path, mode) == 0;
 
-	if (mkdir(path, mode) != 0 && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) != 0)
+	/* whatever the umask: who may ask must get to the control socket */
+	if ((made && fchmod(fd, mode) != 0) || fstat(fd, &st) != 0)
 		error = -errno;
 	else
 		close_to_others(fd, &st, path);

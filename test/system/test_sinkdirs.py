@@ -41,6 +41,25 @@ def test_last_directory_is_made(lab, agent):
     assert SAID not in agent.log() and not [w for w in agent.status()["warnings"] if "directory" in w]
 
 
+def test_modes_are_the_same_under_the_umask_of_the_service(lab, agent):
+    """0077 of the unit made findings and their directory the agent's alone: no other member of its group read them."""
+    out = agent.dir / "sinks/findings.jsonl"
+    agent.configure(sinks=sink(out))
+    with open(agent.log_path, "a", encoding="utf-8") as log:
+        agent.process = lab.start(lab.agent, BUILD / "threatlistd", "-c", agent.config, log=log, umask=0o077)
+    assert until(agent.ready), agent.log()
+    lab.ping(lab.agent, LISTED)
+    assert until(out.exists, 20), agent.log()
+    modes = {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in (
+        out, out.parent, agent.dir / "run", agent.dir / "run/control.sock", agent.dir / "state")}
+    assert list(modes.values()) == ["0o640", "0o750", "0o755", "0o666", "0o750"], modes
+    # what an admin made of it is his
+    out.chmod(0o600)
+    lab.ping(lab.listed, AGENT_AT_LISTED)
+    assert until(lambda: out.read_text().count("\n") > 1)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
 def test_more_than_the_last_is_a_slip_of_the_pen(lab, agent):
     out = agent.dir / "misspelt/sinks/findings.jsonl"
     missing = agent.dir / "misspelt"
