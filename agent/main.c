@@ -395,7 +395,7 @@ usage(FILE *out)
 	    "       threatlistd [-c FILE] --table ORDER   without an agent: panic, resume, purge, expire,\n"
 	    "                                             confirm, isolate-off, isolate-on SECONDS|lasting\n"
 	    "                                             [ADDRESS PORT], remove (as on_stop = remove does)\n"
-	    "       threatlistd --version\n"
+	    "       threatlistd --help | --version\n"
 	    "The config is " CONF_PATH " unless -c names another.\n");
 	return out == stdout ? 0 : 2;
 }

@@ -55,6 +55,17 @@ def test_every_option_of_every_command():
             assert f"-{option}" in text, f"{command} --{option}"
 
 
+def test_every_option_of_the_agent():
+    source = (ROOT / "agent/main.c").read_text()
+    longs = set(re.findall(r'\{ "(\w+)", \w+_argument', source)) - {"role"}   # given by the agent to its own processes
+    shorts = set(re.search(r'getopt_long\(argc, argv, "([\w:]+)"', source).group(1).replace(":", "")) - {"h"}  # --help
+    assert len(longs) > 2 and len(shorts) > 3
+    text = page("threatlistd.8")
+    assert {"-" + name for name in longs} | shorts - {"v"} | {"nv"} == set(re.findall(r"^\.It Fl ([-\w]+)", text, re.M))
+    told = subprocess.run([BUILD / "threatlistd", "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(f"--{name}" in told for name in longs) and all(f"-{name}" in told for name in shorts - {"v"})
+
+
 def printed_config(tmp_path):
     """Every section with every type, printed back: {section: {key: value}}; keys without default are absent."""
     config = tmp_path / "all.conf"

@@ -142,7 +142,7 @@ class Host:
         self.process = subprocess.Popen(
             ["systemd-nspawn", "-q", "-D", self.root, "--register=no", "--keep-unit", "-M", self.name,
              f"--network-namespace-path=/run/netns/{self.lab.agent}", "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
-             "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+             "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self mlock munlock",
              f"--bind-ro={self.dir}/share:/share", "--console=pipe", "-b"],
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)

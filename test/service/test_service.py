@@ -236,6 +236,9 @@ def test_processes_have_what_the_unit_gives(agent):
         capabilities = int(field["CapEff"][0], 16)
         assert capabilities & ~(1 << 12 | 1 << 13) == 0
         assert (capabilities == 1 << 12) if role == "enforcer" else capabilities == 0, (role, hex(capabilities))
+    # keys of AWS are never paged out: by the unit's limits and list of calls the parent may see to that
+    locked = re.search(r"^VmLck:\s+(\d+) kB", agent.sh(f"cat /proc/{agent.show('MainPID')}/status").stdout, re.M)
+    assert int(locked.group(1)) > 0, agent.messages()
 
 
 def test_the_journal_has_priorities_and_keys(agent):
