@@ -61,8 +61,18 @@ start_again(void *arg)
 {
 	struct role *role = arg;
 
-	if (role->wanted && role->pid == 0 && role_start(role) != 0)
-		loop_timer_start(role->agent->loop, role->again, BACKOFF_MAX_MS);
+	if (role->wanted && role->pid == 0)
+		role_start(role);
+}
+
+/* How long to wait now; longer the next time. */
+static int64_t
+next_delay(struct role *role)
+{
+	int64_t delay = role->backoff_ms;
+
+	role->backoff_ms = delay * 2 < BACKOFF_MAX_MS ? delay * 2 : BACKOFF_MAX_MS;
+	return delay;
 }
 
 static void
@@ -364,8 +374,8 @@ role_spawn(const char *name, int signo, pid_t *pid, int *fd)
 	return 0;
 }
 
-int
-role_start(struct role *role)
+static int
+try_start(struct role *role)
 {
 	int fd, error;
 
@@ -381,7 +391,6 @@ role_start(struct role *role)
 		return -error;
 	}
 	role->started_ms = loop_now_ms();
-	role->wanted = role->kind != ROLE_FEED;
 	role->restart_now = false;
 	role->said_confined = role->said_confined && role->kind == ROLE_FEED;
 	if (role->kind == ROLE_FEED)
@@ -390,6 +399,19 @@ role_start(struct role *role)
 		log_info("role started role=%s pid=%d", names[role->kind], (int)role->pid);
 	brief(role);
 	return 0;
+}
+
+int
+role_start(struct role *role)
+{
+	int error = try_start(role);
+
+	role->wanted = role->kind != ROLE_FEED;
+	if (error != 0 && role->wanted) {
+		snprintf(role->trouble, sizeof(role->trouble), "%s", strerror(-error));
+		loop_timer_start(role->agent->loop, role->again, next_delay(role));
+	}
+	return error;
 }
 
 static void
@@ -516,8 +538,7 @@ schedule_again(struct role *role, int status)
 	} else if (reopen) {
 		delay = REOPEN_MS;
 	} else {
-		delay = role->backoff_ms;
-		role->backoff_ms = delay * 2 < BACKOFF_MAX_MS ? delay * 2 : BACKOFF_MAX_MS;
+		delay = next_delay(role);
 		role->restarts++;
 		describe_end(status, role->trouble, sizeof(role->trouble));
 		log_warn("role ended role=%s pid=%d how=\"%s\" again_in_ms=%lld",

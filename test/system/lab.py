@@ -198,16 +198,16 @@ class Agent:
                 shutil.copy(one, self.dir)
         return self.dir / pathlib.Path(name).name
 
-    def start_as(self, uid):
-        """As that user, with what the packaged service has: two capabilities.
+    def start_as(self, uid, *around, wait=True):
+        """As that user, with what the packaged service has: two capabilities.  around: a command to be put before.
 
         From here: the tree may be in a home that is closed to others (Debian 13's and Ubuntu's are)."""
         caps = "+net_admin,+net_raw"
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.lab.start(self.lab.agent, "setpriv", f"--reuid={uid}", f"--regid={uid}",
+            self.process = self.lab.start(self.lab.agent, *around, "setpriv", f"--reuid={uid}", f"--regid={uid}",
                                           "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}",
                                           self._copied("threatlistd"), "-c", self.config, log=log)
-        assert until(self.ready), self.log()
+        assert not wait or until(self.ready), self.log()
 
     @contextlib.contextmanager
     def disk(self, path, options):

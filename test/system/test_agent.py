@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import (AGENT6, AGENT_AT_INNOCENT, AGENT_AT_LISTED, BUILD, INNOCENT, INNOCENT6, LISTED, LISTED6, Agent,
-                 until, whole_lines)
+                 run, until, whole_lines)
 
 
 def test_listed_host_is_cut_off_both_ways_and_reported(lab, agent):
@@ -523,28 +523,31 @@ def test_interface_capture_without_a_table(lab, agent):
     assert not agent.found(INNOCENT)
 
 
+def counted(agent):
+    """Packets of the first finding; 0 while there is none, or the reporter starts anew."""
+    agent.ctl("status")
+    for line in agent.ctl("findings", "--json").stdout.splitlines():
+        own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
+        if "packetsFromRemote" in own:
+            return own["packetsFromRemote"]
+    return 0
+
+
 def test_a_reload_takes_nothing_off_what_the_sensor_counted(lab, agent):
     """Its last counts come while it ends: the reporter is there to take them, and a fresh tally adds to them."""
     agent.configure(enforce="mode = off", capture="method = interface\ninterface = to-listed")
     agent.start(wait=False)
 
-    def counted():
-        for line in agent.ctl("findings", "--json").stdout.splitlines():
-            own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
-            if "packetsFromRemote" in own:
-                return own["packetsFromRemote"]
-        return 0
-
-    assert until(lambda: lab.ping(lab.listed, AGENT_AT_LISTED) and counted() > 0)
+    assert until(lambda: lab.ping(lab.listed, AGENT_AT_LISTED) and counted(agent) > 0)
     until(lambda: False, 0.75)  # what is counted is told once a second
-    before = counted()
+    before = counted(agent)
     for i in range(1, 5):
         sensor = agent.roles()["sensor"]
         lab.inside(lab.listed, "ping", "-n", "-c", "10", "-i", "0.005", AGENT_AT_LISTED)
         time.sleep(0.2)  # a block of the ring that is not full
         agent.process.send_signal(signal.SIGHUP)
-        assert until(lambda i=i: counted() >= before + 10 * i), (i, counted() - before)
-        assert until(counted) == before + 10 * i
+        assert until(lambda i=i: counted(agent) >= before + 10 * i), (i, counted(agent) - before)
+        assert until(lambda: counted(agent)) == before + 10 * i
         assert until(lambda sensor=sensor: agent.roles().get("sensor", sensor) != sensor
                      and agent.status()["capture"]["method"] == "interface")
 
@@ -553,14 +556,6 @@ def test_table_and_sensor_count_on_from_each_other(lab, agent):
     """What the kernel counted before the table went is told again by and by: it is counted already."""
     eye = "method = interface\ninterface = to-listed"
     sent = 0
-
-    def counted():
-        agent.ctl("status")
-        for line in agent.ctl("findings", "--json").stdout.splitlines():
-            own = json.loads(line)["service"]["additionalInfo"]["threatlistd"]
-            if "packetsFromRemote" in own:
-                return own["packetsFromRemote"]
-        return 0
 
     def new_role(role, how):
         before = agent.roles()[role]
@@ -575,10 +570,28 @@ def test_table_and_sensor_count_on_from_each_other(lab, agent):
         assert until(lambda mode=mode: (agent.status()["capture"]["method"], lab.has_table()) == ("interface", mode != "off"))
         lab.inside(lab.listed, "ping", "-n", "-c", "10", "-i", "0.005", AGENT_AT_LISTED)
         sent += 10
-        assert until(lambda: counted() >= sent), (mode, counted(), sent)
+        assert until(lambda: counted(agent) >= sent), (mode, counted(agent), sent)
         new_role("reporter", lambda: os.kill(agent.roles()["reporter"], signal.SIGKILL))
         until(lambda: False, 1.5)
-        assert until(counted) == sent, mode
+        assert until(lambda: counted(agent)) == sent, mode
+
+
+def test_a_role_that_could_not_be_started_at_first_is_started(lab, agent):
+    """No process to be had when the agent begins: it ran on without roles, and tried none of them again."""
+    own = 65527
+    for path in (agent.dir, *agent.dir.iterdir()):
+        os.chown(path, own, own)
+    agent.dir.chmod(0o755)
+    crowd = [lab.start(lab.agent, "setpriv", f"--reuid={own}", f"--regid={own}", "--clear-groups", "sleep", "100") for _ in range(7)]
+    assert until(lambda: run("pgrep", "-cu", own, check=False).stdout.strip() == "7")
+    agent.start_as(own, "prlimit", "--nproc=8", wait=False)
+    assert until(lambda: all(f"role not started role={role}" in agent.log() for role in ("enforcer", "sensor", "reporter")))
+    assert until(lambda: [text for text in agent.status()["warnings"] if text.startswith("enforcer is not running: Resource")])
+    for one in crowd:
+        one.kill()
+        one.wait()
+    assert until(agent.ready, 40), agent.log()
+    assert not lab.ping(lab.agent, LISTED) and {"enforcer", "sensor", "reporter"} <= set(agent.roles())
 
 
 def test_roles_hold_no_capability_they_do_not_need(lab, agent):
