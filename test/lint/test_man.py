@@ -123,7 +123,7 @@ def logged():
     """{level: heads}: the words of each log line before its first key=."""
     heads = {}
     for path in sorted((ROOT / "agent").rglob("*.c")) + sorted((ROOT / "netfilter").glob("*.c")):
-        for level, text in re.findall(r'\blog_(error|warn)\("((?:[^"\\]|\\.)*)"', path.read_text()):
+        for level, text in re.findall(r'\blog_(error|warn)(?:_untimed)?\("((?:[^"\\]|\\.)*)"', path.read_text()):
             heads.setdefault(level, set()).add(re.split(r" \w+=|: ", text)[0])
     return heads
 
