@@ -59,8 +59,11 @@ engine_look(struct enforce *enforce, struct enforce_error *err)
 	error = readback_table(enforce->kernel, &state);
 	if (error != 0)
 		return enforce_fail(err, error, "looking for the table", NULL);
-	if (enforce->table && (!state.exists || state.handle != enforce->handle))
+	if (enforce->table && (!state.exists || state.handle != enforce->handle)) {
+		/* of a table that is no longer ours an event tells nothing, if there is one at all */
+		watch_gone(enforce);
 		engine_forget(enforce);
+	}
 	if (!state.exists)
 		return 0;
 	if (enforce->table) {
@@ -207,12 +210,20 @@ engine_gather_protect(const struct enforce *enforce, struct split *split,
 	return error == 0 ? 0 : enforce_fail(err, error, "protected addresses", NULL);
 }
 
-/* What was believed of the table proved wrong: look, and take nothing for granted. */
+/*
+ * What was believed of the table proved wrong: look, and take nothing for granted.
+ * Without a list its sets cannot be put right, and who has it is told; if nobody but
+ * us changed anything they are as they were.
+ */
 static int
-doubt(struct enforce *enforce, struct enforce_error *err)
+doubt(struct enforce *enforce, bool with_list, struct enforce_error *err)
 {
 	unsigned int set;
 
+	if (!with_list && watch_undisturbed(enforce))
+		return 0;
+	if (!with_list)
+		watch_doubt(enforce);
 	for (set = 0; set < SET_TURNS; set++)
 		enforce->sets[set].known = false;
 	enforce->fixtures = enforce->turns_sure = enforce->rules = false;
@@ -227,6 +238,9 @@ change_once(struct enforce *enforce, const struct list *list, struct enforce_err
 	unsigned int set;
 	int error = 0;
 
+	/* where nobody is cut off, nobody needs protection */
+	if (list == NULL && !enforce->table)
+		return 0;
 	split_init(&split);
 	for (set = 0; set < SET_TURNS; set++)
 		split.sets[set].old = &enforce->sets[set].keys;
@@ -256,7 +270,7 @@ change(struct enforce *enforce, const struct list *list, struct enforce_error *e
 	if (error == 0)
 		error = change_once(enforce, list, &reason);
 	/* others may have changed the table under our hands: once more, from the ground */
-	if (error != 0 && error != -EPERM && error != -ENOMEM && doubt(enforce, err) == 0) {
+	if (error != 0 && error != -EPERM && error != -ENOMEM && doubt(enforce, list != NULL, err) == 0) {
 		log_warn("changing the table from the ground: error=\"%s\"", reason.text);
 		error = change_once(enforce, list, &reason);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct watch {
 	bool unsure;			/* events may have been missed */
 	bool allow;			/* an event was of allow4 or allow6: they are read once for all */
 	struct enforce_change_info info;	/* gathered, not told yet */
+	uint64_t gone;			/* handle of the table that was last told to be */
 	uint32_t portid;		/* who is behind info, 0: nobody yet */
 	uint8_t bytes[EVENT_BYTES];
 };
@@ -160,6 +162,27 @@ note_damage(struct watch *watch, const char *kind, const char *name)
 	note(watch, ENFORCE_CHANGE_DAMAGED);
 }
 
+static void
+note_gone(struct watch *watch, uint64_t handle)
+{
+	if (handle == watch->gone)
+		return;
+	watch->gone = handle;
+	note_damage(watch, "table", NULL);
+}
+
+void
+watch_gone(struct enforce *enforce)
+{
+	note_gone(enforce->watch, enforce->handle);
+}
+
+void
+watch_doubt(struct enforce *enforce)
+{
+	note_damage(enforce->watch, "table", NULL);
+}
+
 void
 watch_note_allow(struct enforce *enforce)
 {
@@ -240,7 +263,7 @@ look(struct enforce *enforce)
 	if (!enforce->table || readback_table(enforce->kernel, &table) != 0)
 		return;
 	if (!table.exists || table.handle != enforce->handle) {
-		note_damage(enforce->watch, "table", NULL);
+		watch_gone(enforce);
 		return;
 	}
 	watch_dormant(enforce, table.dormant);
@@ -394,6 +417,20 @@ take_chain_event(struct enforce *enforce, const char *chain)
 	note_damage(enforce->watch, "chain", chain);
 }
 
+/* Of a table; one that went may have been another one than the one that is there now. */
+static uint64_t
+handle_of(const struct nlmsghdr *nlh, uint64_t otherwise)
+{
+	const struct nlattr *attr;
+
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_HANDLE &&
+		    mnl_attr_validate(attr, MNL_TYPE_U64) == 0)
+			return be64toh(mnl_attr_get_u64(attr));
+	}
+	return otherwise;
+}
+
 /* The end of a transaction: who made it. */
 static void
 take_generation(struct watch *watch, const struct nlmsghdr *nlh)
@@ -434,7 +471,7 @@ take_nft(struct enforce *enforce, const struct nlmsghdr *nlh)
 		    NFT_TABLE_F_DORMANT) != 0);
 		break;
 	case NFT_MSG_DELTABLE:
-		note_damage(enforce->watch, "table", NULL);
+		note_gone(enforce->watch, handle_of(nlh, enforce->handle));
 		break;
 	case NFT_MSG_NEWCHAIN:
 	case NFT_MSG_DELCHAIN:

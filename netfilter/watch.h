@@ -21,6 +21,11 @@ void watch_resume(struct enforce *enforce);
 /* Has nobody but us committed anything since the pause began? */
 bool watch_undisturbed(struct enforce *enforce);
 
+/* The table that was there is not: told, unless it was. */
+void watch_gone(struct enforce *enforce);
+/* Somebody else changed it while nobody listened, and in what is not known. */
+void watch_doubt(struct enforce *enforce);
+
 /* The admin changed allow4 or allow6. */
 void watch_note_allow(struct enforce *enforce);
 

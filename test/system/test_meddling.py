@@ -8,7 +8,7 @@ import re
 import pytest
 
 from test_faults import ALWAYS, CHANGES, Faults
-from test_kernel import (ALLOW, ASAN, DAMAGED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, TABLE, Engine, Net, assert_holds, table)
+from test_kernel import (ALLOW, ASAN, DAMAGED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, TABLE, Engine, Net, assert_holds, run, table)
 
 MINE = [*TABLE, "mine"]
 
@@ -220,6 +220,31 @@ def test_damage_beside_a_change_of_mode_is_noticed(aside, tmp_path, deed):
         aside.file.write_text("")
         settled(aside.engine, lambda: aside.apply(ALWAYS))
         assert rules(aside.net) == whole, mode
+
+
+@pytest.mark.parametrize("deed", ["delete table inet threatlistd", "delete table inet threatlistd\nadd table inet threatlistd",
+                                  "flush set inet threatlistd hosts4\nflush set inet threatlistd protect4"])
+def test_damage_while_protection_is_renewed_is_noticed(aside, tmp_path, deed):
+    """The list's own sets are not looked at then, and with the table they are gone."""
+    net = aside.net
+    (tmp_path / "aside").write_text(f"add table inet other\n{deed}\n")
+    for first in range(1, 10):
+        run("ip", "-n", net.host, "addr", "add", "10.99.0.1/32", "dev", "lo")
+        aside.reach(ALWAYS)
+        settled(aside.engine, lambda: aside.apply(ALWAYS))
+        run("ip", "-n", net.host, "addr", "del", "10.99.0.1/32", "dev", "lo")
+        run("ip", "-n", net.host, "addr", "add", "10.99.0.2/32", "dev", "lo")
+        aside.arm("then", first, 1)
+        aside.engine.ask("protect")
+        aside.file.write_text("")
+        run("ip", "-n", net.host, "addr", "del", "10.99.0.2/32", "dev", "lo")
+        settled(aside.engine, lambda: aside.apply(ALWAYS))
+        assert_holds(net, ALWAYS)
+        if net.nft("delete", "table", "inet", "other", check=False).returncode != 0:
+            assert first > 1
+            break
+    else:
+        pytest.fail("it has no end")
 
 
 def test_exceptions_are_not_halved_by_a_table_that_goes_while_they_are_read(aside, tmp_path):
