@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "readback.h"
 #include "settle.h"
+#include "switches.h"
 
 #define SWITCH_RETRIES		100	/* other programs' transactions in between */
 #define MARK_RETRIES		10	/* the same, between writing rules and reading them */
@@ -351,8 +352,11 @@ switch_rules(struct change *change)
 	int error, gone, try;
 
 	for (try = 0; try < SWITCH_RETRIES; try++) {
+		switch_armed(change->enforce);
 		put_rules(change);
 		error = commit_at(change, expected_generation(change), "switching the rules");
+		if (error == 0)
+			change->enforce->armed = change->enforce->until_ms != 0;
 		if (error == 0 && (take_mark(change->enforce, expected_generation(change)) ||
 		    ++unmarked == MARK_RETRIES))
 			break;

@@ -30,6 +30,7 @@ engine_forget(struct enforce *enforce)
 	}
 	enforce->top[FAMILY_V4] = enforce->top[FAMILY_V6] = TOP_UNKNOWN;
 	enforce->table = enforce->fixtures = enforce->turns_sure = enforce->rules = false;
+	enforce->armed = false;
 	enforce->handle = 0;
 	isolate_forget(&enforce->isolation);
 }
@@ -367,6 +368,8 @@ set_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enfo
 	if (error == 0) {
 		enforce->mode = mode;
 		enforce->until_ms = until_ms;
+		enforce->armed = enforce->table && until_ms != 0;
+		watch_forget(enforce, ENFORCE_CHANGE_DISARMED);
 	}
 	return error;
 }

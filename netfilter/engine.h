@@ -46,6 +46,7 @@ struct enforce {
 	bool fixtures;		/* counters, seen and allow sets are there */
 	bool turns_sure;	/* which turn each set has was looked up */
 	bool rules;		/* the rules are ours and whole */
+	bool armed;		/* "armed" was filled, until until_ms */
 	uint64_t rules_mark;	/* readback_rules of them */
 	uint32_t generation;	/* after our last change */
 	struct turn sets[SET_TURNS];

@@ -6,6 +6,7 @@
 #include "frame.h"
 #include "isolate.h"
 #include "readback.h"
+#include "switches.h"
 
 /* Exceptions that are to follow: as many as fit. */
 static void
@@ -30,6 +31,10 @@ frame_put(struct enforce *enforce, struct batch *batch, struct enforce_error *er
 	bool fresh = !enforce->table;
 	uint64_t epoch = 0;
 
+	/* made anew it would be empty by our own doing */
+	if (!enforce->fixtures)
+		switch_armed(enforce);
+	enforce->armed = enforce->armed && enforce->fixtures;
 	if (fresh && getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
 		return enforce_fail(err, -EIO, "a number for the table", NULL);
 	if (fresh)
@@ -103,6 +108,7 @@ frame_anew(struct enforce *enforce, struct enforce_error *err)
 		return error;
 	if (isolate_holds(&enforce->isolation.wanted))
 		return isolate_anew(enforce, err);
+	switch_armed(enforce);
 	batch_init(&batch);
 	table_delete(&batch);
 	engine_forget(enforce);

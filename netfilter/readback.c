@@ -212,6 +212,19 @@ take_nothing(const struct nlmsghdr *nlh, void *arg)
 }
 
 int
+readback_has_set(struct kernel *kernel, const char *set)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETSET, 0);
+	int error;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, ENFORCE_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
+	error = kernel_ask(kernel, nlh, take_nothing, NULL, NULL);
+	return error == 0 ? 1 : error == -ENOENT ? 0 : error;
+}
+
+int
 readback_has(struct kernel *kernel, const char *set, const uint8_t *key, size_t size)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];

@@ -33,6 +33,9 @@ struct rules_state {
 };
 int readback_rules(struct kernel *kernel, struct rules_state *state);
 
+/* 1: there is a set of this name, 0: there is not, -errno. */
+int readback_has_set(struct kernel *kernel, const char *set);
+
 /* 1: the set has this address, 0: it has not (or there is no such set), -errno. */
 int readback_has(struct kernel *kernel, const char *set, const uint8_t *key, size_t size);
 

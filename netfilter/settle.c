@@ -4,6 +4,7 @@
 #include "holders.h"
 #include "readback.h"
 #include "settle.h"
+#include "switches.h"
 
 struct settling {
 	struct enforce *enforce;
@@ -127,6 +128,7 @@ put_back_rules(struct settling *settling)
 {
 	struct rule_plan plan;
 
+	switch_armed(settling->enforce);
 	engine_plan(settling->enforce, &plan);
 	table_rules(&settling->batch, &plan);
 	settling->enforce->rules = false;

@@ -17,9 +17,9 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 
-#include "armed.h"
 #include "attr.h"
 #include "readback.h"
+#include "switches.h"
 #include "watch.h"
 
 #define EVENT_BYTES	(64u << 10)
@@ -211,6 +211,18 @@ note_isolation(struct enforce *enforce, const char *kind, const char *name)
 	note(watch, ENFORCE_CHANGE_ISOLATION);
 }
 
+void
+watch_note(struct enforce *enforce, unsigned int change)
+{
+	note(enforce->watch, change);
+}
+
+void
+watch_forget(struct enforce *enforce, unsigned int change)
+{
+	enforce->watch->info.changes &= ~change;
+}
+
 /* --- a look at everything, where events cannot tell ------------------------------------ */
 
 static bool
@@ -267,6 +279,8 @@ look(struct enforce *enforce)
 		return;
 	}
 	watch_dormant(enforce, table.dormant);
+	switch_armed(enforce);
+	switch_isolated(enforce);
 	if (readback_rules(enforce->kernel, &rules) == 0) {
 		if (enforce->rules && rules.mark != enforce->rules_mark) {
 			enforce->rules = false;
@@ -347,33 +361,15 @@ number_of(const struct nlmsghdr *nlh, uint16_t type)
 	return 0;
 }
 
-/* Somebody else changed "armed": did that end it? */
-static void
-watch_armed(struct enforce *enforce)
-{
-	if (enforce->until_ms == 0 ||
-	    armed_holds(enforce->kernel, fixture_name(FIXTURE_ARMED)) != 0)
-		return;
-	enforce->mode = ENFORCE_WATCH;
-	enforce->until_ms = 0;
-	note(enforce->watch, ENFORCE_CHANGE_DISARMED);
-}
-
-/* The same of isolation. */
 static void
 take_isolate_event(struct enforce *enforce, const char *name, bool whole)
 {
-	struct isolation *isolation = &enforce->isolation;
-
-	if (!isolation->present)
+	if (!enforce->isolation.present)
 		return;
-	if (whole || strcmp(name, ISOLATE_ARMED) != 0) {
+	if (whole || strcmp(name, ISOLATE_ARMED) != 0)
 		note_isolation(enforce, "set", name);
-	} else if (isolation->wanted.until_ms != 0 &&
-	    armed_holds(enforce->kernel, ISOLATE_ARMED) == 0) {
-		memset(&isolation->wanted, 0, sizeof(isolation->wanted));
-		note(enforce->watch, ENFORCE_CHANGE_RELEASED);
-	}
+	else
+		switch_isolated(enforce);
 }
 
 static void
@@ -396,7 +392,7 @@ take_set_event(struct enforce *enforce, const char *name, bool whole)
 		if (strcmp(name, fixture_name((enum set_fixture)set)) != 0)
 			continue;
 		if (set == FIXTURE_ARMED && !whole) {
-			watch_armed(enforce);
+			switch_armed(enforce);
 		} else if (whole) {
 			enforce->fixtures = false;
 			note_damage(enforce->watch, "set", name);

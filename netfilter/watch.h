@@ -29,6 +29,10 @@ void watch_doubt(struct enforce *enforce);
 /* The admin changed allow4 or allow6. */
 void watch_note_allow(struct enforce *enforce);
 
+/* Tells of a change (enum enforce_change); or does not after all, an order came since. */
+void watch_note(struct enforce *enforce, unsigned int change);
+void watch_forget(struct enforce *enforce, unsigned int change);
+
 /* What the table was found to be: told if it is news. */
 void watch_dormant(struct enforce *enforce, bool dormant);
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from test_faults import ALWAYS, CHANGES, Faults
-from test_kernel import (ALLOW, ASAN, DAMAGED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, TABLE, Engine, Net, assert_holds, run, table)
+from test_kernel import (ALLOW, ASAN, DAMAGED, DISARMED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, TABLE, Engine, Net, assert_holds, run, table)
 
 MINE = [*TABLE, "mine"]
 
@@ -245,6 +245,50 @@ def test_damage_while_protection_is_renewed_is_noticed(aside, tmp_path, deed):
             break
     else:
         pytest.fail("it has no end")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_armed_that_is_emptied_in_a_change_stays_so(aside, tmp_path, change):
+    """Who lifts an unconfirmed drop by hand need not know that a list is being loaded."""
+    before, after = CHANGES[change]
+    (tmp_path / "aside").write_text("add table inet other\nflush set inet threatlistd armed\n")
+    for first in range(1, 20):
+        aside.engine.do("mode drop")
+        aside.reach(before)
+        aside.engine.do("arm 60000")
+        aside.engine.do("watch")
+        aside.arm("then", first, 1)
+        assert aside.apply(after) == 0
+        aside.file.write_text("")
+        struck = aside.net.nft("delete", "table", "inet", "other", check=False).returncode == 0
+        assert aside.engine.do("stat")["mode"] == (1 if struck else 2), first
+        assert bool(aside.engine.do("watch")["changes"] & DISARMED) is struck
+        assert_holds(aside.net, after)
+        if not struck:
+            assert first > 1
+            break
+    else:
+        pytest.fail("a change has no end")
+
+
+@pytest.mark.parametrize("deed", ["delete table inet threatlistd", "flush chain inet threatlistd verdict\n"
+                                  "flush chain inet threatlistd out_reject\ndelete set inet threatlistd armed"])
+def test_armed_that_is_gone_with_its_table_comes_back_with_it(aside, tmp_path, deed):
+    before, after = CHANGES["reshaped"]
+    (tmp_path / "aside").write_text(f"add table inet other\n{deed}\n")
+    for first in range(1, 20):
+        aside.engine.do("mode drop")
+        aside.reach(before)
+        settled(aside.engine, lambda: aside.apply(before))
+        aside.engine.do("arm 60000")
+        aside.arm("then", first, 1)
+        aside.apply(after)
+        aside.file.write_text("")
+        settled(aside.engine, lambda: aside.apply(after))
+        told = aside.engine.do("stat")
+        assert told["mode"] == 2 and told["armed"] == 1, first
+        if aside.net.nft("delete", "table", "inet", "other", check=False).returncode != 0:
+            break
 
 
 def test_exceptions_are_not_halved_by_a_table_that_goes_while_they_are_read(aside, tmp_path):
