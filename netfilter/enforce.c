@@ -78,8 +78,11 @@ engine_look(struct enforce *enforce, struct enforce_error *err)
 			enforce->dormant = state.dormant;
 		enforce->handle = state.handle;
 		error = look_at_allow(enforce);
-		if (error != 0)
+		if (error != 0) {
+			/* what its exceptions are has to be known before it is ours */
+			engine_forget(enforce);
 			return enforce_fail(err, error, "reading allow4 and allow6", NULL);
+		}
 	}
 	return 0;
 }

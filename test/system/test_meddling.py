@@ -305,3 +305,16 @@ def test_exceptions_are_not_halved_by_a_table_that_goes_while_they_are_read(asid
     assert aside.net.nft("list", "table", *TABLE, check=False).returncode != 0, "it was not taken away amid the reading"
     aside.reach(ALWAYS)
     assert len(table(aside.net)["allow4"]) >= len(members)
+
+
+def test_exceptions_that_could_not_be_read_are_not_taken_for_none(aside):
+    """A table that somebody made, and so many transactions of others that nothing of it can be read at first."""
+    aside.reach(ALWAYS)
+    aside.net.nft("add", "element", *TABLE, "allow4", f"{{ {INNOCENT4} }}")
+    aside.engine.events(ALLOW)
+    aside.net.nft("-f", "-", text="delete table inet threatlistd\nadd table inet threatlistd\n")
+    aside.engine.events(DAMAGED)
+    aside.arm("intr", 1, 50)
+    assert aside.apply(ALWAYS) == 0
+    aside.reach(ALWAYS)
+    assert table(aside.net)["allow4"] == [INNOCENT4]
