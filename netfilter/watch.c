@@ -555,6 +555,17 @@ read_nft(struct enforce *enforce)
 	return whole;
 }
 
+/* Events may be older than an order of ours, or undo each other. */
+static void
+ask_dormant(struct enforce *enforce)
+{
+	struct table_state table;
+
+	if (readback_table(enforce->kernel, &table) == 0 && table.exists)
+		enforce->dormant = table.dormant;
+	enforce->watch->info.dormant = enforce->dormant;
+}
+
 int
 watch_read(struct enforce *enforce, struct enforce_change_info *info)
 {
@@ -568,6 +579,8 @@ watch_read(struct enforce *enforce, struct enforce_change_info *info)
 	watch->allow = false;
 	if (!read_socket(enforce, watch->route, take_route))
 		note(watch, ENFORCE_CHANGE_ADDRESSES | ENFORCE_CHANGE_BLIND);
+	if ((watch->info.changes & (ENFORCE_CHANGE_PANIC | ENFORCE_CHANGE_RESUME)) != 0)
+		ask_dormant(enforce);
 	if (read(watch->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
 	*info = watch->info;

@@ -118,6 +118,18 @@ panic_by_hand(struct enforcer *enforcer, const struct enforce_change_info *info,
 		restore(enforcer);
 }
 
+/* There may have been both; what holds is the last of them, or an order that was given since. */
+static void
+follow_dormant(struct enforcer *enforcer, const struct enforce_change_info *info)
+{
+	if ((info->changes & (ENFORCE_CHANGE_PANIC | ENFORCE_CHANGE_RESUME)) == 0)
+		return;
+	if ((info->changes & ENFORCE_CHANGE_PANIC) != 0 && !enforcer->panic)
+		panic_by_hand(enforcer, info, true);
+	if (enforcer->panic && !info->dormant)
+		panic_by_hand(enforcer, info, false);
+}
+
 /* Events were lost or could not be read: what is there now has to tell. */
 static void
 look(struct enforcer *enforcer, int error)
@@ -147,10 +159,7 @@ on_event(int fd, uint32_t events, void *arg)
 		look(enforcer, error);
 		return;
 	}
-	if ((info.changes & ENFORCE_CHANGE_PANIC) != 0 && !enforcer->panic)
-		panic_by_hand(enforcer, &info, true);
-	if ((info.changes & ENFORCE_CHANGE_RESUME) != 0 && enforcer->panic)
-		panic_by_hand(enforcer, &info, false);
+	follow_dormant(enforcer, &info);
 	if ((info.changes & ENFORCE_CHANGE_ALLOW) != 0)
 		exceptions_keep(enforcer->enforce, enforcer->conf->agent.state_dir);
 	if ((info.changes & ENFORCE_CHANGE_DISARMED) != 0)

@@ -300,6 +300,7 @@ enum enforce_change {
 };
 struct enforce_change_info {
 	unsigned int changes;		/* or of enum enforce_change */
+	bool dormant;			/* with one of PANIC and RESUME: which of them holds now */
 	uint32_t pid;			/* of the program that did it, 0: unknown */
 	char program[32];
 	char what[64];			/* "table", "set hosts4", "chain prerouting" … */

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from test_faults import ALWAYS, CHANGES, Faults
-from test_kernel import (ALLOW, ASAN, DAMAGED, DISARMED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, TABLE, Engine, Net, assert_holds, run, table)
+from test_kernel import (ALLOW, ASAN, DAMAGED, DISARMED, INNOCENT4, INSIDE4, LIST, LISTED4, LISTED6, PANIC, RESUME, TABLE, Engine, Net,
+                         assert_holds, run, table)
 
 MINE = [*TABLE, "mine"]
 
@@ -318,3 +319,20 @@ def test_exceptions_that_could_not_be_read_are_not_taken_for_none(aside):
     assert aside.apply(ALWAYS) == 0
     aside.reach(ALWAYS)
     assert table(aside.net)["allow4"] == [INNOCENT4]
+
+
+def test_which_of_panic_and_resume_was_the_last_is_told(net, engine, write):
+    engine.do(f"apply drop={write(LIST)}")
+    engine.do("watch")
+    net.nft("add", "table", *TABLE, "{ flags dormant; }")
+    net.nft("add", "table", *TABLE)
+    told = engine.do("watch 300")
+    assert told["changes"] & (PANIC | RESUME) == PANIC | RESUME and told["dormant"] == 0
+    # an order came before the event was read
+    net.nft("add", "table", *TABLE, "{ flags dormant; }")
+    engine.do("resume")
+    told = engine.do("watch 300")
+    assert told["changes"] & PANIC and told["dormant"] == 0
+    net.nft("flush", "ruleset")
+    engine.do(f"apply drop={write(LIST)}")
+    assert engine.do("stat")["dormant"] == 0, "the next table is made as it was last ordered"

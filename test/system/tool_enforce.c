@@ -381,8 +381,8 @@ do_watch(struct enforce *enforce, const char *word)
 
 	if (poll(&ready, 1, word == NULL ? 0 : atoi(word)) > 0)
 		error = enforce_watch(enforce, &info);
-	answer(error, &err, ",\"changes\":%u,\"pid\":%u,\"program\":\"%s\",\"what\":\"%s\"",
-	    info.changes, info.pid, info.program, info.what);
+	answer(error, &err, ",\"changes\":%u,\"dormant\":%d,\"pid\":%u,\"program\":\"%s\","
+	    "\"what\":\"%s\"", info.changes, info.dormant, info.pid, info.program, info.what);
 }
 
 static void

@@ -326,6 +326,7 @@ enforce_watch(struct enforce *enforce, struct enforce_change_info *info)
 
 	(void)!read(fake.event_fd, &events, sizeof(events));
 	*info = fake.change;
+	info->dormant = fake.stat.dormant;
 	memset(&fake.change, 0, sizeof(fake.change));
 	return 0;
 }

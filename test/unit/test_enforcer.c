@@ -263,6 +263,40 @@ panic_by_hand_is_told_and_holds(void **state)
 	assert_int_equal(fake.ranges, 1);
 }
 
+static bool
+got_two_events(struct desk *d)
+{
+	return d->nevents > 1;
+}
+
+/* Several events may be read at once, and an order may come between a deed and its event. */
+static void
+the_last_word_on_a_panic_holds(void **state)
+{
+	in_force("198.51.100.0/24");
+	send_order(ORDER_PANIC, ENFORCE_DROP);
+	assert_true(run(got_done));
+	/* lifted by hand and set again */
+	fake_event(ENFORCE_CHANGE_RESUME | ENFORCE_CHANGE_PANIC, "table");
+	assert_false(run_for(got_event, 300));
+	send_order(ORDER_MODE, ENFORCE_WATCH);
+	assert_true(run(got_done));
+	assert_true(fake.stat.dormant);
+	/* set by hand before an order that lifted it */
+	send_order(ORDER_RESUME, ENFORCE_DROP);
+	assert_true(run(got_done));
+	desk.nevents = 0;
+	fake_event(ENFORCE_CHANGE_PANIC, "table");
+	assert_true(run(got_two_events));
+	assert_int_equal(desk.event.name, EVENT_RESUME);
+	fake.ranges = 0;
+	desk.nevents = 0;
+	fake_event(ENFORCE_CHANGE_DAMAGED, "set hosts4");
+	assert_true(run(got_event));
+	assert_int_equal(desk.event.name, EVENT_TABLE_RESTORED);
+	assert_int_equal(fake.ranges, 1);
+}
+
 static void
 panic_from_before_holds(void **state)
 {
@@ -473,6 +507,7 @@ main(void)
 		DESK_TEST(nothing_is_restored_against_purge),
 		DESK_TEST(off_takes_the_table_away_and_drop_brings_it_back),
 		DESK_TEST(panic_by_hand_is_told_and_holds),
+		DESK_TEST(the_last_word_on_a_panic_holds),
 		DESK_TEST(panic_from_before_holds),
 		DESK_TEST(addresses_are_protected_once_they_settle),
 		DESK_TEST(ways_round_the_hooks_are_told),
