@@ -52,7 +52,8 @@ struct agent {
 	struct loop_timer *isolate_timer;	/* the same of isolation */
 	uint64_t restores;		/* of the table, by every enforcer since the agent started */
 	char bypass[ENFORCE_WAYS][ENFORCE_WAY_MAX];	/* as told last, "": none */
-	uint64_t confirm_token;			/* of the confirmation under way, 0: none */
+	/* the first confirmation that was asked for since the order that it is of, 0: none */
+	uint64_t confirm_drop, confirm_isolation;
 	char confirm_by[64];
 	struct role *roles[ROLE_END];
 	bool reporter_last;		/* it starts anew as well, once the sensor has said its last counts */

@@ -47,6 +47,7 @@ void
 isolation_forget(struct agent *agent)
 {
 	state_forget_isolation(&agent->state);
+	agent->confirm_isolation = 0;
 	loop_timer_stop(agent->isolate_timer);
 }
 

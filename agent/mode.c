@@ -100,6 +100,7 @@ set_mode(struct agent *agent, uint8_t mode, uint32_t confirm_s)
 	struct state *state = &agent->state;
 
 	deadline_forget(&state->confirm);
+	agent->confirm_drop = 0;
 	loop_timer_stop(agent->confirm_timer);
 	state->has_mode = true;
 	state->mode = mode;
@@ -153,27 +154,39 @@ agent_confirm(struct agent *agent, const char *by, uint64_t token)
 	agent_mode_message(agent, ORDER_CONFIRM, token, &message);
 	if (role_send(agent->roles[ROLE_ENFORCER], &message, -1) != 0)
 		return -EPIPE;
-	agent->confirm_token = token;
+	if (agent->confirm_drop == 0)
+		agent->confirm_drop = token;
+	if (agent->confirm_isolation == 0)
+		agent->confirm_isolation = token;
 	snprintf(agent->confirm_by, sizeof(agent->confirm_by), "%s", by);
 	return 0;
+}
+
+/* Was it asked for since the order?  Whoever asks twice, of a busy enforcer, gets two answers. */
+static bool
+is_of_order(uint64_t first, const struct msg_mode_done *done)
+{
+	return first != 0 && done->token >= first;
 }
 
 int
 agent_mode_done(struct agent *agent, const struct msg_mode_done *done)
 {
-	if (done->token == 0 || done->token != agent->confirm_token)
+	bool drop = (done->confirmed & CONFIRMED_DROP) != 0 &&
+	    is_of_order(agent->confirm_drop, done);
+	bool isolation = (done->confirmed & CONFIRMED_ISOLATION) != 0 &&
+	    is_of_order(agent->confirm_isolation, done);
+
+	if (!drop && !isolation)
 		return 0;
-	agent->confirm_token = 0;
-	if (done->confirmed == 0)
-		return 0;
-	if ((done->confirmed & CONFIRMED_DROP) != 0) {
+	if (drop) {
 		deadline_forget(&agent->state.confirm);
 		loop_timer_stop(agent->confirm_timer);
 		agent_renew_conf(agent);
 		raise_mode_event(agent, ORDER_CONFIRM, ENFORCE_DROP, agent->confirm_by);
 		log_notice("drop confirmed peer=\"%s\"", agent->confirm_by);
 	}
-	if ((done->confirmed & CONFIRMED_ISOLATION) != 0)
+	if (isolation)
 		isolation_confirmed(agent, agent->confirm_by);
 	return agent_keep_state(agent);
 }

@@ -124,6 +124,11 @@ confirm(struct enforcer *enforcer, uint32_t *confirmed, struct enforce_error *er
 {
 	int error = 0, released;
 
+	if (enforcer->mode == ENFORCE_DROP && enforcer->confirm_until_ms == 0 &&
+	    enforcer->isolation.until_ms == 0) {
+		snprintf(err->text, sizeof(err->text), "nothing waits for a confirmation any more");
+		return -ENOENT;
+	}
 	if (enforcer->confirm_until_ms != 0 || enforcer->isolation.until_ms == 0) {
 		error = enforce_confirm(enforcer->enforce, err);
 		if (error == 0) {

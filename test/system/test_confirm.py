@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,6 +78,33 @@ def test_confirmed_in_time_it_stays(lab, agent):
     agent.kill_all()
     agent.start()
     assert cut(lab) and agent.status()["mode"] == "drop"
+
+
+def test_confirmed_twice_it_stays(lab, agent):
+    """As by somebody who waited for a busy enforcer, gave up and asked again."""
+    watching(agent)
+    span = 12 if SANITIZED else 5
+    begun = time.monotonic()
+    assert agent.ctl("enforce", "drop", "--confirm", str(span)).returncode == 0
+    assert agent.ctl("isolate", "on", "--confirm", str(span)).returncode == 0
+    pid = agent.roles()["enforcer"]
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(agent.ctl, "confirm") for _ in range(2)]
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGCONT)
+        done = [one.result() for one in asked]
+    assert time.monotonic() - begun < span
+    assert sorted(one.returncode for one in done) == [0, 1]
+    assert any("nothing waits" in one.stderr for one in done)
+    now = agent.status()
+    assert now["mode"] == "drop" and now["confirmUntil"] is None
+    time.sleep(max(0, begun + span + 1.5 - time.monotonic()))
+    assert agent.status()["mode"] == "drop" and armed(lab) == []
+    assert "drop" in lab.nft("list", "chain", "inet", "threatlistd", "isolate_out").stdout
+    agent.kill_all()
+    agent.start()
+    assert agent.status()["mode"] == "drop"
 
 
 def test_falls_back_with_everything_killed(lab, agent):
