@@ -35,6 +35,7 @@
 
 #define SEEN_SIZE		65536u
 #define SEEN_EP_SIZE		4096u	/* a day's worth of endpoints in an hour */
+#define ARMED_ROOM		16u	/* what expired counts for some while, and members are made anew */
 #define HASH_BUCKETS_MIN	2048u
 
 static const struct set_info sets[SET_TURNS] = {
@@ -323,7 +324,7 @@ set_create_armed(struct batch *batch, const char *name, const char *comment)
 {
 	const struct spec spec = {
 		.name = name, .key_type = KEY_TYPE_NFPROTO, .key_size = 1, .byteorder = BYTEORDER_HOST,
-		.flags = NFT_SET_TIMEOUT, .size = FAMILY_END, .comment = comment,
+		.flags = NFT_SET_TIMEOUT, .size = FAMILY_END * ARMED_ROOM, .comment = comment,
 	};
 
 	create(batch, &spec);

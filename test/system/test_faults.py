@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import os
 import re
+import time
 
 import pytest
 
@@ -189,3 +190,13 @@ def test_interrupted_dumps_are_read_again(lab):
     assert lab.apply(after) == -errno.EINTR
     assert_whole(lab.net, before, after)
     lab.exactly(after)
+
+
+def test_armed_has_room_for_what_expired(lab):
+    """Members that expired count until the kernel has swept them out, some tens of milliseconds of every second."""
+    lab.reach(ALWAYS)
+    for i in range(120):
+        lab.engine.do("arm 20")
+        time.sleep(0.02 + 0.0005 * (i % 40))
+        lab.engine.do("arm 60000")
+        assert lab.engine.do("stat")["mode"] == 2
