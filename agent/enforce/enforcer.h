@@ -24,7 +24,7 @@ struct known_list {
 };
 
 struct guard {
-	struct loop_timer *restore, *protect, *blind;
+	struct loop_timer *restore, *isolate, *protect, *blind;
 	int64_t backoff_ms;	/* of the next try, 0: none has failed */
 	struct enforce_change_info damage;	/* changes 0: none to repair */
 	int64_t damaged_ms, restored_ms;	/* loop_now_ms */
@@ -140,6 +140,8 @@ void isolation_take(struct enforcer *enforcer, const struct msg_mode *order);
 int isolation_align(struct enforcer *enforcer, struct enforce_error *err);
 /* The same after the host or the table changed; a failure is said and tried again. */
 void isolation_renew(struct enforcer *enforcer);
+/* It is not as it should be: that is said, and it is tried again. */
+void isolation_failed(struct enforcer *enforcer, const char *reason);
 /* Somebody else changed chains or sets of it; told: an event of all that is told anyway. */
 void isolation_restore(struct enforcer *enforcer, const struct enforce_change_info *info,
     bool told);

@@ -76,6 +76,13 @@ restore(void *arg)
 		lists_apply(enforcer, &err);
 }
 
+/* Apart from the list, which may be in force or have a longer time to wait. */
+static void
+isolate(void *arg)
+{
+	isolation_renew(arg);
+}
+
 void
 guard_damaged(struct enforcer *enforcer, const struct enforce_change_info *info)
 {
@@ -260,11 +267,13 @@ guard_start(struct enforcer *enforcer)
 
 	if (guard->restore == NULL)
 		guard->restore = loop_timer_new(enforcer->loop, restore, enforcer);
+	if (guard->isolate == NULL)
+		guard->isolate = loop_timer_new(enforcer->loop, isolate, enforcer);
 	if (guard->protect == NULL)
 		guard->protect = loop_timer_new(enforcer->loop, protect, enforcer);
 	if (guard->blind == NULL)
 		guard->blind = loop_timer_new(enforcer->loop, look_for_ways_round, enforcer);
-	if (guard->restore == NULL || guard->protect == NULL || guard->blind == NULL)
+	if (guard->restore == NULL || guard->isolate == NULL || guard->protect == NULL || guard->blind == NULL)
 		return -ENOMEM;
 	loop_timer_start(enforcer->loop, guard->blind, 0);
 	return loop_add_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce), EPOLLIN,
@@ -277,6 +286,7 @@ guard_stop(struct enforcer *enforcer)
 	if (enforcer->enforce != NULL)
 		loop_del_fd(enforcer->loop, enforce_watch_fd(enforcer->enforce));
 	loop_timer_free(enforcer->loop, enforcer->guard.restore);
+	loop_timer_free(enforcer->loop, enforcer->guard.isolate);
 	loop_timer_free(enforcer->loop, enforcer->guard.protect);
 	loop_timer_free(enforcer->loop, enforcer->guard.blind);
 }

@@ -36,19 +36,26 @@ isolation_align(struct enforcer *enforcer, struct enforce_error *err)
 }
 
 void
+isolation_failed(struct enforcer *enforcer, const char *reason)
+{
+	struct guard *guard = &enforcer->guard;
+
+	snprintf(guard->isolate_trouble, sizeof(guard->isolate_trouble),
+	    "the host is not isolated: %.160s", reason);
+	log_error("isolation not renewed error=\"%s\"", reason);
+	if (guard->isolate != NULL)
+		loop_timer_start(enforcer->loop, guard->isolate, RETRY_MS);
+}
+
+void
 isolation_renew(struct enforcer *enforcer)
 {
 	struct guard *guard = &enforcer->guard;
 	struct enforce_error err = { "" };
 
 	guard->isolate_trouble[0] = '\0';
-	if (!enforcer->isolation.on || enforcer->panic || isolation_align(enforcer, &err) == 0)
-		return;
-	snprintf(guard->isolate_trouble, sizeof(guard->isolate_trouble),
-	    "the host is not isolated: %.160s", err.text);
-	log_error("isolation not renewed error=\"%s\"", err.text);
-	if (!loop_timer_running(guard->restore))
-		loop_timer_start(enforcer->loop, guard->restore, RETRY_MS);
+	if (enforcer->isolation.on && !enforcer->panic && isolation_align(enforcer, &err) != 0)
+		isolation_failed(enforcer, err.text);
 }
 
 void

@@ -153,13 +153,31 @@ static int
 isolate_first(struct enforcer *enforcer, const struct msg_mode *order, struct enforce_error *err)
 {
 	static const struct enforce_change_info nobody = { .changes = 0 };
+	int error;
 
 	isolation_take(enforcer, order);
 	if (order->token == 0 && released_meanwhile(enforcer)) {
 		isolation_released(enforcer, &nobody);
 		return 0;
 	}
-	return isolation_align(enforcer, err);
+	error = isolation_align(enforcer, err);
+	if (error != 0 && enforcer->isolation.on)
+		isolation_failed(enforcer, err->text);
+	return error;
+}
+
+/* A mode that was ordered holds whether or not that succeeds. */
+static int
+isolate_and_change_mode(struct enforcer *enforcer, const struct msg_mode *order,
+    struct enforce_error *err)
+{
+	struct enforce_error reason = { "" };
+	int failed = isolate_first(enforcer, order, &reason);
+	int error = change_mode(enforcer, order, err);
+
+	if (error == 0 && failed != 0)
+		*err = reason;
+	return error != 0 ? error : failed;
 }
 
 /* The parent, who keeps what was ordered, may not know of a panic by hand. */
@@ -184,8 +202,7 @@ obey(struct enforcer *enforcer, const struct msg_mode *order, uint32_t *confirme
 
 	switch (order->order) {
 	case ORDER_MODE:
-		error = isolate_first(enforcer, order, err);
-		return error != 0 ? error : change_mode(enforcer, order, err);
+		return isolate_and_change_mode(enforcer, order, err);
 	case ORDER_CONFIRM:
 		return confirm(enforcer, confirmed, err);
 	case ORDER_ISOLATE:

@@ -298,6 +298,62 @@ the_last_word_on_a_panic_holds(void **state)
 }
 
 static void
+send_isolated(uint8_t order, uint64_t token)
+{
+	struct message message = { .type = MSG_MODE };
+
+	message.u.mode.order = order;
+	message.u.mode.mode = ENFORCE_WATCH;
+	message.u.mode.token = token;
+	message.u.mode.isolate = 1;
+	desk.ndone = 0;
+	send_fd(message, -1);
+}
+
+static bool
+is_isolated(struct desk *d)
+{
+	return fake.stat.isolated;
+}
+
+static void
+isolation_that_failed_is_tried_again_whatever_the_list_does(void **state)
+{
+	in_force("198.51.100.0/24");
+	send_isolated(ORDER_ISOLATE, 17);
+	assert_true(run(got_done));
+	assert_true(fake.stat.isolated);
+	fake.isolate_error = -ENOBUFS;
+	fake.stat.isolated = false;
+	fake_event(ENFORCE_CHANGE_DAMAGED, "table");
+	/* the list is restored at once, and a new one comes */
+	assert_true(run(is_restored));
+	send_list(2, "192.0.2.1");
+	assert_true(run(got_applied));
+	ask_status();
+	assert_non_null(strstr(desk.status.warning, "the host is not isolated"));
+	fake.isolate_error = 0;
+	assert_true(run_for(is_isolated, 2000));
+	ask_status();
+	assert_null(strstr(desk.status.warning, "isolated"));
+}
+
+static void
+a_mode_holds_where_isolation_fails(void **state)
+{
+	send_conf("[enforce]\nmode = drop\n");
+	fake.isolate_error = -ENOBUFS;
+	send_isolated(ORDER_MODE, 17);
+	assert_true(run(got_done));
+	assert_int_equal(desk.done.error, -ENOBUFS);
+	send_list(1, "192.0.2.1");
+	assert_true(run(got_applied));
+	assert_int_equal(fake.stat.mode, ENFORCE_WATCH);
+	fake.isolate_error = 0;
+	assert_true(run_for(is_isolated, 2000));
+}
+
+static void
 panic_from_before_holds(void **state)
 {
 	fake.stat.table = fake.stat.dormant = true;
@@ -508,6 +564,8 @@ main(void)
 		DESK_TEST(off_takes_the_table_away_and_drop_brings_it_back),
 		DESK_TEST(panic_by_hand_is_told_and_holds),
 		DESK_TEST(the_last_word_on_a_panic_holds),
+		DESK_TEST(isolation_that_failed_is_tried_again_whatever_the_list_does),
+		DESK_TEST(a_mode_holds_where_isolation_fails),
 		DESK_TEST(panic_from_before_holds),
 		DESK_TEST(addresses_are_protected_once_they_settle),
 		DESK_TEST(ways_round_the_hooks_are_told),
