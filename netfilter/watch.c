@@ -457,10 +457,14 @@ take_nft(struct enforce *enforce, const struct nlmsghdr *nlh)
 		note(enforce->watch, ENFORCE_CHANGE_BLIND);
 		enforce->watch->portid = nlh->nlmsg_pid;
 	}
-	if (!enforce->table || nfg->nfgen_family != NFPROTO_INET ||
+	if (nfg->nfgen_family != NFPROTO_INET ||
 	    strcmp(text_of(nlh, ATTR_TABLE), ENFORCE_TABLE) != 0)
 		return;
-	enforce->watch->portid = nlh->nlmsg_pid;
+	/* one that was found gone already, and not yet who did it */
+	if (enforce->table || (enforce->watch->info.changes & ENFORCE_CHANGE_DAMAGED) != 0)
+		enforce->watch->portid = nlh->nlmsg_pid;
+	if (!enforce->table)
+		return;
 	switch (type) {
 	case NFT_MSG_NEWTABLE:
 		watch_dormant(enforce, (number_of(nlh, NFTA_TABLE_FLAGS) &

@@ -248,6 +248,20 @@ def test_damage_while_protection_is_renewed_is_noticed(aside, tmp_path, deed):
         pytest.fail("it has no end")
 
 
+@pytest.mark.parametrize("order", ["mode watch", "arm 60000", "confirm", "protect"])
+def test_a_table_that_an_order_finds_gone_is_damage(net, engine, write, order):
+    engine.do(f"apply drop={write(LIST)}")
+    engine.do("arm 60000")
+    engine.do("watch")
+    net.nft("flush", "ruleset")
+    engine.do(order)
+    told = engine.do("watch 300")
+    assert told["changes"] & DAMAGED and told["program"] == "nft" and told["what"] == "table"
+    engine.do(f"apply drop={write(LIST)}")
+    assert_holds(net, LIST)
+    assert engine.do("watch")["changes"] & DAMAGED == 0
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_armed_that_is_emptied_in_a_change_stays_so(aside, tmp_path, change):
     """Who lifts an unconfirmed drop by hand need not know that a list is being loaded."""
