@@ -315,6 +315,100 @@ engine_read_allow(struct enforce *enforce)
 	return 0;
 }
 
+/* A part of a range, which ends before that address. */
+static int
+add_before(struct allow *to, const uint8_t *first, const uint8_t *end, const char *comment)
+{
+	uint8_t last[KEY_MAX];
+
+	memcpy(last, end, to->ranges.key_size);
+	key_before(last, to->ranges.key_size);
+	return allow_add(to, first, last, comment);
+}
+
+static int
+add_item(struct allow *to, const struct allow *from, size_t i)
+{
+	const uint8_t *item = keys_item(&from->ranges, i);
+
+	return allow_add(to, item, item + from->ranges.key_size, from->comments[i]);
+}
+
+/*
+ * Adds of the kept range i what is outside of all ranges of other from *at on, and
+ * those that are below its end, in order.
+ */
+static int
+join_range(struct allow *to, const struct allow *kept, size_t i, const struct allow *other,
+    size_t *at)
+{
+	size_t size = kept->ranges.key_size;
+	const uint8_t *last = keys_item(&kept->ranges, i) + size;
+	uint8_t first[KEY_MAX];
+	int error = 0;
+
+	memcpy(first, keys_item(&kept->ranges, i), size);
+	for (; error == 0 && *at < other->ranges.n; ++*at) {
+		const uint8_t *item = keys_item(&other->ranges, *at);
+
+		if (memcmp(item, last, size) > 0)
+			break;
+		if (memcmp(item + size, first, size) >= 0) {
+			if (memcmp(item, first, size) > 0)
+				error = add_before(to, first, item, kept->comments[i]);
+			/* the rest is in it; it may reach into the next one, too */
+			if (error != 0 || memcmp(item + size, last, size) >= 0)
+				return error;
+			memcpy(first, item + size, size);
+			key_next(first, size);
+		}
+		error = add_item(to, other, *at);
+	}
+	return error == 0 ? allow_add(to, first, last, kept->comments[i]) : error;
+}
+
+/* All of other, and of kept what is not in it: the kernel refuses ranges that overlap. */
+static int
+join(struct allow *kept, const struct allow *other)
+{
+	struct allow both;
+	size_t i, at = 0;
+	int error = 0;
+
+	allow_init(&both, kept->ranges.key_size);
+	for (i = 0; i < kept->ranges.n && error == 0; i++)
+		error = join_range(&both, kept, i, other, &at);
+	for (; at < other->ranges.n && error == 0; at++)
+		error = add_item(&both, other, at);
+	if (error == 0)
+		allow_move(kept, &both);
+	allow_fini(&both);
+	return error;
+}
+
+int
+engine_join_allow(struct enforce *enforce)
+{
+	unsigned int family;
+
+	for (family = 0; family < FAMILY_END; family++) {
+		struct allow *kept = &enforce->allow[family], now;
+		int error;
+
+		allow_init(&now, kept->ranges.key_size);
+		error = allow_read(enforce->kernel, fixture_name(FIXTURE_ALLOW4 + family), &now);
+		if (error == 0 && kept->ranges.n > 0 && now.ranges.n > 0) {
+			error = join(kept, &now);
+			watch_note_allow(enforce);
+		}
+		allow_fini(&now);
+		if (error != 0 && error != -ENOENT && error != -E2BIG)
+			return error;
+		enforce->allow_left[family] = kept->ranges.n;
+	}
+	return 0;
+}
+
 static int
 compare_allowed(const void *a, const void *b)
 {

@@ -40,15 +40,14 @@ static int
 look_at_allow(struct enforce *enforce)
 {
 	struct rules_state rules;
-	unsigned int family;
 	int error = readback_rules(enforce->kernel, &rules);
 
 	if (error != 0)
 		return error;
-	for (family = 0; family < FAMILY_END; family++)
-		enforce->allow_left[family] = rules.n > 0 || rules.isolate_mark != 0 ? 0 :
-		    enforce->allow[family].ranges.n;
-	return engine_read_allow(enforce);
+	memset(enforce->allow_left, 0, sizeof(enforce->allow_left));
+	if (rules.n == 0 && rules.isolate_mark == 0)
+		error = engine_join_allow(enforce);
+	return error != 0 ? error : engine_read_allow(enforce);
 }
 
 int

@@ -66,6 +66,11 @@ int engine_look(struct enforce *enforce, struct enforce_error *err);
 
 /* Reads the admin's exceptions.  What cannot be kept is said in the log.  0 or -errno. */
 int engine_read_allow(struct enforce *enforce);
+/*
+ * The table was begun by somebody, or broken off in the making: what it has of them
+ * and what was kept are both the admin's, and what it has not is to follow.  0 or -errno.
+ */
+int engine_join_allow(struct enforce *enforce);
 /* Takes over what was kept of them, in any order.  0 or -ENOMEM. */
 int engine_keep_allow(struct enforce *enforce, const struct enforce_allow *all, size_t n);
 

@@ -112,3 +112,27 @@ def test_a_table_that_was_broken_off_in_the_making_takes_nothing_away(lab, agent
     lab.nft("flush", "set", *TABLE, "allow4")
     agent.start()
     assert until(lambda: "second" not in kept.read_text()) and elements(lab)["allow4"] == []
+
+
+def test_what_a_table_was_begun_with_and_what_was_kept_are_both_the_admins(lab, agent):
+    """As a ruleset with exceptions of its own that the host has loaded before the agent comes: ranges may overlap."""
+    (agent.dir / "state").mkdir()
+    kept = agent.dir / "state" / "allow"
+    kept.write_text("20.0.0.0/24 # wide\n20.0.1.4 # inside\n20.0.2.0/28 # apart\n20.0.3.0/25 # left\n255.255.255.0/24 # last\n")
+    lab.nft("add", "table", *TABLE)
+    lab.nft("add", "set", *TABLE, "allow4", "{ type ipv4_addr; flags interval; }")
+    lab.nft("add", "element", *TABLE, "allow4", "{ 20.0.0.16/28, 20.0.0.64/26, 20.0.1.0/24 comment \"theirs\", 20.0.3.64-20.0.4.9, "
+            "255.255.255.255, 1.2.3.4 }")
+    agent.start()
+    for address in ("20.0.0.0", "20.0.0.15", "20.0.0.16", "20.0.0.40", "20.0.0.127", "20.0.0.255", "20.0.1.4", "20.0.1.255", "20.0.2.15",
+                    "20.0.3.0", "20.0.4.9", "255.255.255.254", "255.255.255.255", "1.2.3.4"):
+        assert until(lambda: lab.in_set("allow4", address)), (address, agent.log())
+    for address in ("20.0.2.16", "20.0.4.10", "19.255.255.255", "255.255.254.255"):
+        assert not lab.in_set("allow4", address), address
+    assert "anew" not in agent.log() and agent.status()["table"]["restores"] == 0
+    before = elements(lab)
+    agent.stop()
+    assert [word in kept.read_text() for word in ("wide", "theirs", "apart", "left", "last", "inside")] == [True] * 5 + [False]
+    lab.nft("flush", "ruleset")
+    agent.start()
+    assert until(lambda: lab.has_table() and elements(lab) == before), agent.log()
