@@ -120,6 +120,37 @@ readback_sets(struct kernel *kernel, struct set_state *state)
 	return error == -ENOENT ? 0 : error;
 }
 
+static void
+take_chain(const struct nlmsghdr *nlh, void *arg)
+{
+	const char *name = "", *table = "";
+	const struct nlattr *attr;
+	bool hook = false, *found = arg;
+
+	attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE)
+			table = attr_text(attr);
+		else if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME)
+			name = attr_text(attr);
+		hook |= mnl_attr_get_type(attr) == NFTA_CHAIN_HOOK;
+	}
+	if (hook && strcmp(table, ENFORCE_TABLE) == 0 && table_chain_is_regular(name))
+		*found = true;
+}
+
+int
+readback_hooked(struct kernel *kernel)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[KERNEL_REQUEST_MAX];
+	struct nlmsghdr *nlh = kernel_request(buf, NFT_MSG_GETCHAIN, NLM_F_DUMP);
+	bool found = false;
+	int error;
+
+	/* of all tables of the family: there is no asking for one; whatever was found before is so */
+	error = kernel_ask(kernel, nlh, take_chain, NULL, &found);
+	return error != 0 && error != -ENOENT ? error : found;
+}
+
 /* splitmix64: one bit of a handle changes half of the mark. */
 static uint64_t
 mix(uint64_t x)

@@ -22,6 +22,12 @@ struct set_state {
 };
 int readback_sets(struct kernel *kernel, struct set_state *state);
 
+/*
+ * Has somebody given a hook to a chain of ours that has none?  The kernel lets us put our
+ * rules there, and every packet of the host would be judged by them.  1, 0, -errno.
+ */
+int readback_hooked(struct kernel *kernel);
+
 struct rules_state {
 	uint64_t mark;		/* differs when any rule of our chains was added, replaced, deleted */
 	uint32_t n;

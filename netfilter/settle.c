@@ -179,12 +179,25 @@ settle(struct settling *settling)
 	return error;
 }
 
+/* Rules that somebody else may have had his hands on are put anew: where to? */
+static int
+check_chains(struct enforce *enforce, struct enforce_error *err)
+{
+	int hooked = enforce->rules ? 0 : readback_hooked(enforce->kernel);
+
+	if (hooked < 0)
+		return enforce_fail(err, hooked, "asking for chains", NULL);
+	return hooked == 0 ? 0 : enforce_fail(err, -EEXIST, "chains", "one of ours has a hook");
+}
+
 int
 settle_turns(struct enforce *enforce, struct enforce_error *err)
 {
 	struct settling settling = { .enforce = enforce, .err = err };
-	int error;
+	int error = check_chains(enforce, err);
 
+	if (error != 0)
+		return error;
 	batch_init(&settling.batch);
 	error = settle(&settling);
 	batch_fini(&settling.batch);

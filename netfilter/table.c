@@ -105,16 +105,29 @@ counter_name(enum table_counter counter)
 	return counters[counter].name;
 }
 
-bool
-table_chain_is_ours(const char *name)
+/* Its number, CHAINS: none of ours. */
+static size_t
+find_chain(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < CHAINS; i++) {
-		if (strcmp(chains[i].name, name) == 0)
-			return true;
-	}
-	return false;
+	for (i = 0; i < CHAINS && strcmp(chains[i].name, name) != 0; i++)
+		;
+	return i;
+}
+
+bool
+table_chain_is_ours(const char *name)
+{
+	return find_chain(name) < CHAINS;
+}
+
+bool
+table_chain_is_regular(const char *name)
+{
+	size_t i = find_chain(name);
+
+	return i < CHAINS && chains[i].hook == CHAIN_REGULAR;
 }
 
 static void
@@ -577,14 +590,9 @@ verdict_rules(struct batch *batch, const struct rule_plan *plan)
 void
 table_verdict(struct batch *batch, const struct rule_plan *plan)
 {
-	size_t i;
-
 	/* of a table that was broken off in the making they may be missing */
-	for (i = 0; i < CHAINS; i++) {
-		if (strcmp(chains[i].name, "out_reject") == 0 ||
-		    strcmp(chains[i].name, "verdict") == 0)
-			put_chain(batch, i);
-	}
+	put_chain(batch, find_chain("out_reject"));
+	put_chain(batch, find_chain("verdict"));
 	chain_flush(batch, "out_reject");
 	chain_flush(batch, "verdict");
 	verdict_rules(batch, plan);

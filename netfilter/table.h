@@ -28,6 +28,8 @@ enum table_counter {
 const char *counter_name(enum table_counter counter);
 
 bool table_chain_is_ours(const char *name);
+/* Does it have no hook of its own, only rules that go there? */
+bool table_chain_is_regular(const char *name);
 
 /* Each appends messages to the batch. */
 /* epoch: a number for the table's life, kept in its user data. */

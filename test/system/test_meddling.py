@@ -90,6 +90,8 @@ OTHER_KINDS = {
     "a chain without its hook": "delete chain inet threatlistd forward\nadd chain inet threatlistd forward\n",
     "a chain of another place": "delete chain inet threatlistd output\n"
     "add chain inet threatlistd output {{ type filter hook postrouting priority 0; }}\n",
+    "a chain with a hook, that nothing goes to": "delete chain inet threatlistd out_reject\n"
+    "add chain inet threatlistd out_reject {{ type filter hook input priority 0; }}\n",
     "a set of another size": "flush table inet threatlistd\ndelete set inet threatlistd seen_in4\n"
     "add set inet threatlistd seen_in4 {{ type ipv4_addr; size 7; flags dynamic,timeout; timeout 1h; }}\n",
     "a saved table of another version": "delete table inet threatlistd\nadd table inet threatlistd\n"
@@ -119,7 +121,7 @@ def test_what_has_a_name_of_ours_and_is_of_another_kind(net, engine, write, what
         for hook in ("prerouting", "forward", "output"):
             assert re.search(rf"type filter hook {hook} priority (-310|raw - 10);", text), (turn, text)
         assert f'{INSIDE4} comment "ours"' in text
-        assert not net.inward(LISTED4) and not net.through(LISTED6) and net.inward(INSIDE4)
+        assert not net.inward(LISTED4) and not net.through(LISTED6) and net.inward(INSIDE4) and net.inward(INNOCENT4)
     engine.do("watch")
     assert engine.do("watch")["changes"] & DAMAGED == 0
 
