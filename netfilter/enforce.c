@@ -353,20 +353,34 @@ commit_verdict(struct enforce *enforce, const struct rule_plan *plan, struct enf
 	return error;
 }
 
+static int
+try_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enforce_error *err)
+{
+	struct rule_plan plan;
+
+	engine_plan(enforce, &plan);
+	plan.mode = mode;
+	plan.until_ms = until_ms;
+	return commit_verdict(enforce, &plan, err);
+}
+
 /* until_ms: of ENFORCE_DROP, 0 for good. */
 static int
 set_verdict(struct enforce *enforce, uint8_t mode, int64_t until_ms, struct enforce_error *err)
 {
-	struct rule_plan plan;
 	int error;
 
+	watch_pause(enforce);
 	error = engine_look(enforce, err);
-	if (error == 0 && enforce->table) {
-		engine_plan(enforce, &plan);
-		plan.mode = mode;
-		plan.until_ms = until_ms;
-		error = commit_verdict(enforce, &plan, err);
+	if (error == 0 && enforce->table)
+		error = try_verdict(enforce, mode, until_ms, err);
+	/* as in change(); an order does not wait for a list, which is told to be missing */
+	if ((error == -EEXIST || error == -EOPNOTSUPP) && frame_anew(enforce, err) == 0) {
+		log_warn("making the table anew: error=\"%s\"", err != NULL ? err->text : "");
+		watch_doubt(enforce);
+		error = try_verdict(enforce, mode, until_ms, err);
 	}
+	watch_resume(enforce);
 	if (error == 0) {
 		enforce->mode = mode;
 		enforce->until_ms = until_ms;

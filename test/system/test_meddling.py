@@ -250,6 +250,22 @@ def test_damage_while_protection_is_renewed_is_noticed(aside, tmp_path, deed):
         pytest.fail("it has no end")
 
 
+@pytest.mark.parametrize("order", ["mode watch", "arm 60000"])
+def test_a_mode_holds_whatever_has_a_name_of_ours(net, engine, write, order):
+    """A map is asked as a set is: nothing but an order met it, and that was refused for ever."""
+    engine.do(f"apply drop={write(LIST)}")
+    net.nft("-f", "-", text="flush table inet threatlistd\ndelete set inet threatlistd allow6\n"
+            "add map inet threatlistd allow6 { type ipv6_addr : verdict; flags interval; }\n")
+    engine.do(order)
+    assert engine.do("stat")["mode"] == (1 if order == "mode watch" else 2)
+    assert engine.events(DAMAGED)[0] & DAMAGED
+    engine.do(f"apply drop={write(LIST)}")
+    assert_holds(net, LIST)
+    assert net.inward(LISTED4) is (order == "mode watch") and net.inward(INNOCENT4)
+    net.nft("add", "element", *TABLE, "allow6", f"{{ {LISTED6} }}")
+    assert engine.do("watch")["changes"] & DAMAGED == 0
+
+
 @pytest.mark.parametrize("order", ["mode watch", "arm 60000", "confirm", "protect"])
 def test_a_table_that_an_order_finds_gone_is_damage(net, engine, write, order):
     engine.do(f"apply drop={write(LIST)}")
