@@ -11,38 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/s3_location.h"
-#include "runtime/conf_table.h"
+#include "runtime/conf_build.h"
+#include "runtime/conf_check.h"
 #include "runtime/conf_text.h"
 
-#define SECTIONS_MAX	(SECTION_FIRST_NAMED + LIST_SOURCES_MAX + CONF_SINKS_MAX)
-#define SHOWN_MAX	120	/* bytes of a value in a message */
 #define NAME_ALLOWED	"1 to 63 letters, digits and . _ -, the first a letter or digit"
 
-struct place {
-	const char *file;	/* NULL: nowhere */
-	unsigned int line;
-};
-
-/* A section as it was met, and where each of its keys was given. */
-struct met {
-	enum conf_section_id id;
-	size_t index;		/* of named ones, in conf->sources or conf->sinks */
-	struct place at, keys[CONF_KEYS_MAX];
-};
-
-struct builder {
-	struct conf *conf;
-	struct conf_error *err;
-	struct place here;
-	struct met met[SECTIONS_MAX];
-	size_t nmet;
-	struct met *now;	/* NULL: before the first section */
-};
-
-/* The sentence with its place; always -EINVAL. */
-static int __attribute__((format(printf, 3, 4)))
-wrong_at(struct builder *builder, const struct place *at, const char *fmt, ...)
+int
+conf_wrong_at(struct builder *builder, const struct place *at, const char *fmt, ...)
 {
 	struct conf_error *err = builder->err;
 	va_list args;
@@ -56,7 +32,7 @@ wrong_at(struct builder *builder, const struct place *at, const char *fmt, ...)
 	va_end(args);
 	return -EINVAL;
 }
-#define wrong_here(builder, ...)	wrong_at(builder, &(builder)->here, __VA_ARGS__)
+#define wrong_here(builder, ...)	conf_wrong_at(builder, &(builder)->here, __VA_ARGS__)
 
 static int
 no_memory(struct builder *builder)
@@ -78,15 +54,15 @@ base_of(struct conf *conf, enum conf_section_id id, size_t index)
 	}
 }
 
-static const char *
-name_of(const struct conf *conf, const struct met *met)
+const char *
+conf_name_of(const struct conf *conf, const struct met *met)
 {
 	return met->id == SECTION_SOURCE ? conf->sources[met->index].name :
 	    met->id == SECTION_SINK ? conf->sinks[met->index].name : NULL;
 }
 
-static unsigned int
-type_of(const struct conf *conf, enum conf_section_id id, size_t index)
+unsigned int
+conf_type_of(const struct conf *conf, enum conf_section_id id, size_t index)
 {
 	return id == SECTION_SOURCE ? (unsigned int)conf->sources[index].type :
 	    id == SECTION_SINK ? (unsigned int)conf->sinks[index].type : 0;
@@ -101,7 +77,7 @@ find_met(struct builder *builder, enum conf_section_id id, const char *name)
 		struct met *met = &builder->met[i];
 
 		if (met->id == id &&
-		    (name == NULL || strcmp(name_of(builder->conf, met), name) == 0))
+		    (name == NULL || strcmp(conf_name_of(builder->conf, met), name) == 0))
 			return met;
 	}
 	return NULL;
@@ -318,186 +294,6 @@ read_text(struct builder *builder, const struct conf_text *text)
 	return 0;
 }
 
-static void
-title(const struct builder *builder, const struct met *met, char text[static LIST_NAME_MAX + 16])
-{
-	const char *name = name_of(builder->conf, met);
-
-	snprintf(text, LIST_NAME_MAX + 16, "[%s%s%s]", conf_sections[met->id].word,
-	    name != NULL ? " " : "", name != NULL ? name : "");
-}
-
-/* Type first: which keys are required and fit depends on it. */
-static int
-check_fit(struct builder *builder, const struct met *met)
-{
-	const struct conf_section *section = &conf_sections[met->id];
-	unsigned int type = type_of(builder->conf, met->id, met->index);
-	char head[LIST_NAME_MAX + 16], allowed[CONF_WHY_MAX];
-	size_t i;
-
-	title(builder, met, head);
-	for (i = 0; i < section->nkeys; i++) {
-		const struct conf_key *key = &section->keys[i];
-		const struct place *given = &met->keys[i];
-
-		if (given->file == NULL && key->required && conf_key_fits(key, type)) {
-			conf_value_allowed(key, allowed);
-			return wrong_at(builder, &met->at, "%s has no %s: it is required, %s", head,
-			    key->name, allowed);
-		}
-		if (given->file != NULL && !conf_key_fits(key, type))
-			return wrong_at(builder, given, "%s does not fit the type of %s", key->name,
-			    head);
-	}
-	return 0;
-}
-
-static const struct place *
-place_of(const struct met *met, const char *name)
-{
-	const struct conf_section *section = &conf_sections[met->id];
-
-	return &met->keys[conf_key_find(section, name) - section->keys];
-}
-
-static int
-check_source(struct builder *builder, const struct met *met)
-{
-	const struct conf_source *source = &builder->conf->sources[met->index];
-	const struct place *at = place_of(met, "location");
-	struct s3_location location;
-	const char *wrong;
-
-	if (source->type == SOURCE_GUARDDUTY)
-		return 0;
-	if (source->type == SOURCE_S3) {
-		wrong = s3_location_parse(&location, source->location);
-		return wrong == NULL ? 0 : wrong_at(builder, at, "the location of type s3 %s: "
-		    "`%.*s'", wrong, SHOWN_MAX, strchr(source->location, '@') != NULL ? "(not shown)" :
-		    source->location);
-	}
-	if (source->type == SOURCE_FILE && source->location[0] != '/')
-		return wrong_at(builder, at, "the location of type file is an absolute path, not "
-		    "`%.*s'", SHOWN_MAX, source->location);
-	if (source->type == SOURCE_HTTPS && strncmp(source->location, "https://", 8) != 0)
-		return wrong_at(builder, at, "the location of type https is an https:// URL, not "
-		    "`%.*s'", SHOWN_MAX, source->location);
-	return 0;
-}
-
-static int
-check_http(struct builder *builder, const struct met *met, const struct conf_sink *sink)
-{
-	bool secret = sink->token_credential != NULL || sink->token_file != NULL ||
-	    sink->header_file != NULL;
-
-	if (sink->token_credential != NULL && sink->token_file != NULL)
-		return wrong_at(builder, place_of(met, "token_file"),
-		    "token_credential or token_file, not both");
-	if (sink->key_file != NULL && sink->cert_file == NULL)
-		return wrong_at(builder, place_of(met, "key_file"), "key_file needs cert_file");
-	if (secret && strncmp(sink->url, "https://", 8) != 0 && !conf_url_is_loopback(sink->url)) {
-		return wrong_at(builder, place_of(met, "url"), "a token or header file goes over "
-		    "https:// only, or to loopback, not to `%.*s'", SHOWN_MAX, sink->url);
-	}
-	return 0;
-}
-
-static int
-check_eventbridge(struct builder *builder, const struct met *met, const struct conf_sink *sink)
-{
-	if (strncmp(sink->source, "aws.", 4) == 0)
-		return wrong_at(builder, place_of(met, "source"), "a source that begins with aws. "
-		    "is AWS's own, not `%.*s'", SHOWN_MAX, sink->source);
-	return 0;
-}
-
-/* Which format a type can have; the first one is its default. */
-static int
-settle_format(struct builder *builder, const struct met *met, struct conf_sink *sink)
-{
-	bool given = place_of(met, "format")->file != NULL;
-
-	if (!given && sink->type == SINK_SECURITYHUB)
-		sink->format = SINK_FORMAT_ASFF;
-	if (sink->type == SINK_SECURITYHUB && sink->format != SINK_FORMAT_ASFF)
-		return wrong_at(builder, place_of(met, "format"), "Security Hub takes asff only");
-	if (sink->type == SINK_EVENTBRIDGE && sink->format != SINK_FORMAT_GUARDDUTY)
-		return wrong_at(builder, place_of(met, "format"), "events are guardduty only: rules "
-		    "are written for it");
-	if (sink->type == SINK_SNS && sink->format != SINK_FORMAT_GUARDDUTY)
-		return wrong_at(builder, place_of(met, "format"), "messages are guardduty only");
-	return 0;
-}
-
-static int
-check_securityhub(struct builder *builder, const struct met *met, const struct conf_sink *sink)
-{
-	if (sink->product_arn != NULL && (strncmp(sink->product_arn, "arn:", 4) != 0 ||
-	    strstr(sink->product_arn, ":product/") == NULL))
-		return wrong_at(builder, place_of(met, "product_arn"), "product_arn is "
-		    "arn:PARTITION:securityhub:REGION:ACCOUNT:product/COMPANY/PRODUCT, not `%.*s'",
-		    SHOWN_MAX, sink->product_arn);
-	return 0;
-}
-
-/* A topic with an order is for programs: it wants to know of groups and repetitions. */
-static int
-check_sns(struct builder *builder, const struct met *met, const struct conf_sink *sink)
-{
-	const char *at = strstr(sink->topic, ":sns:");
-	size_t len = strlen(sink->topic), region = at != NULL ? strcspn(at + 5, ":") : 0;
-
-	if (strncmp(sink->topic, "arn:", 4) == 0 && region > 0 && at[5 + region] == ':' &&
-	    strchr(at + 6 + region, ':') != NULL &&
-	    (len < 5 || strcmp(sink->topic + len - 5, ".fifo") != 0))
-		return 0;
-	return wrong_at(builder, place_of(met, "topic"), "topic is "
-	    "arn:PARTITION:sns:REGION:ACCOUNT:NAME of a standard topic, not `%.*s'", SHOWN_MAX,
-	    sink->topic);
-}
-
-/* Is it what the sink writes, or what that is renamed to when it is full? */
-static bool
-is_file_of(const struct conf_sink *sink, const char *path)
-{
-	size_t n = strlen(sink->path);
-
-	return strncmp(path, sink->path, n) == 0 &&
-	    (path[n] == '\0' || strcmp(path + n, SINK_FILE_FULL) == 0);
-}
-
-static int
-check_sink(struct builder *builder, const struct met *met)
-{
-	struct conf *conf = builder->conf;
-	struct conf_sink *sink = &conf->sinks[met->index];
-	size_t i;
-
-	if (place_of(met, "events")->file == NULL)
-		sink->events = sink->type == SINK_FILE ? EVENTS_ALL : EVENTS_SECURITY;
-	if (settle_format(builder, met, sink) != 0)
-		return -EINVAL;
-	if (sink->type == SINK_HTTP)
-		return check_http(builder, met, sink);
-	if (sink->type == SINK_SECURITYHUB)
-		return check_securityhub(builder, met, sink);
-	if (sink->type == SINK_SNS)
-		return check_sns(builder, met, sink);
-	if (sink->type == SINK_EVENTBRIDGE)
-		return check_eventbridge(builder, met, sink);
-	for (i = 0; sink->type == SINK_FILE && i < met->index; i++) {
-		if (conf->sinks[i].type == SINK_FILE &&
-		    (is_file_of(&conf->sinks[i], sink->path) ||
-		    is_file_of(sink, conf->sinks[i].path)))
-			return wrong_at(builder, place_of(met, "path"), "%s is the file of [sink %s] "
-			    "already (a full one becomes PATH" SINK_FILE_FULL ")", sink->path,
-			    conf->sinks[i].name);
-	}
-	return 0;
-}
-
 /* Defaults of what was not given; only of keys that fit. */
 static int
 preset(struct builder *builder, const struct met *met, enum conf_section_id id, size_t index)
@@ -512,7 +308,7 @@ preset(struct builder *builder, const struct met *met, enum conf_section_id id, 
 		const struct conf_key *key = &section->keys[i];
 
 		if ((met != NULL && met->keys[i].file != NULL) ||
-		    !conf_key_fits(key, type_of(builder->conf, id, index)))
+		    !conf_key_fits(key, conf_type_of(builder->conf, id, index)))
 			continue;
 		if (key->preset != NULL)
 			error = conf_value_read(key, key->preset, base, why);
@@ -537,12 +333,12 @@ settle(struct builder *builder)
 
 		if (met->id < SECTION_FIRST_NAMED)
 			continue;
-		error = check_fit(builder, met);
+		error = conf_check_fit(builder, met);
 		if (error == 0)
 			error = preset(builder, met, met->id, met->index);
 		if (error == 0)
-			error = met->id == SECTION_SOURCE ? check_source(builder, met) :
-			    check_sink(builder, met);
+			error = met->id == SECTION_SOURCE ? conf_check_source(builder, met) :
+			    conf_check_sink(builder, met);
 	}
 	return error;
 }
@@ -678,7 +474,7 @@ print_section(const struct conf *conf, enum conf_section_id id, size_t index, co
 	fprintf(out, "%s[%s%s%s]\n", id == 0 ? "" : "\n", section->word, name != NULL ? " " : "",
 	    name != NULL ? name : "");
 	for (i = 0; i < section->nkeys; i++) {
-		if (conf_key_fits(&section->keys[i], type_of(conf, id, index)))
+		if (conf_key_fits(&section->keys[i], conf_type_of(conf, id, index)))
 			conf_value_print(&section->keys[i], base, out);
 	}
 }
