@@ -263,7 +263,10 @@ class Agent:
                                "-S", self.dir / "run/control.sock", *arguments[1:], check=check, **kwargs)
 
     def status(self):
+        """None: it cannot be had; pytest shows why if the test fails."""
         done = self.ctl("status", "--json")
+        if done.returncode != 0:
+            print(done.returncode, done.stderr, file=sys.stderr)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def roles(self):

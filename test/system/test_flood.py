@@ -177,7 +177,7 @@ def test_what_a_full_set_cannot_count_is_dropped_counted_and_said(lab, agent):
     assert until(lambda: any("the seen sets were full" in w for w in agent.status()["warnings"]), 10), agent.status()
     told = f"{counters['overflow']} packets"
     assert until(lambda: any(told in w for w in agent.status()["warnings"]), 10), agent.status()["warnings"]
-    lost = until(lambda: [f for f in agent.findings() if "the seen sets were full" in f["description"]], 20)
+    lost = until(lambda: [f for f in agent.findings() if "the seen sets were full" in f["description"]], 60)
     assert lost and lost[0]["type"] == "Policy:EC2/ReportsLost.Custom" and lost[0]["severity"] == 5, agent.log()
     # an agent that comes to the same table has nothing new to tell of it
     assert agent.stop() == 0

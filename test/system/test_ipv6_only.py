@@ -81,7 +81,8 @@ def environment(aws):
 
 
 def source(host, name):
-    return {one["name"]: one for one in host.status()["sources"]}.get(name, {})
+    status = host.status()
+    return {one["name"]: one for one in status["sources"]}.get(name, {}) if status else {}
 
 
 def details(aws):
