@@ -22,30 +22,20 @@ http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 SILENT = ("import socket, time; s = socket.create_server(('127.0.0.1', 4443)); c = s.accept(); "
           "print('met', flush=True); time.sleep(60)")
 
+EARLY = """[Unit]
+DefaultDependencies=no
+{order}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+"""
 # As cloud images of Debian and Ubuntu order them: ifupdown's, and cloud-init's network stage, which services by
 # default start after.
-NETWORKING = """[Unit]
-DefaultDependencies=no
-After=local-fs.target network-pre.target
-Before=network.target network-online.target
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/true
-[Install]
-WantedBy=multi-user.target
-"""
-CLOUD_INIT = """[Unit]
-DefaultDependencies=no
-After=networking.service
-Before=network-online.target sysinit.target
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/true
-[Install]
-WantedBy=multi-user.target
-"""
+NETWORKING = EARLY.format(order="After=local-fs.target network-pre.target\nBefore=network.target network-online.target")
+CLOUD_INIT = EARLY.format(order="After=networking.service\nBefore=network-online.target sysinit.target")
 
 
 def monotonic(host, name, unit):
