@@ -222,8 +222,14 @@ class Agent:
                 self.process.wait()
             until(lambda: run("umount", path, check=False).returncode == 0)
 
-    def ready(self):
+    def answered(self):
+        """A status of roles that all run and answered it: of one that did not, it has what the one before said last."""
         now = self.status()
+        silent = now and any("did not answer" in text or "is not running" in text for text in now["warnings"])
+        return None if silent else now
+
+    def ready(self):
+        now = self.answered()
         return now and now["table"] and now["table"]["list"] >= 1 and now["capture"]["method"] != "failed"
 
     def stop(self, signo=signal.SIGTERM):
@@ -239,15 +245,21 @@ class Agent:
                 pass
         self.process.wait()
 
+    def reload(self):
+        """The reporter goes last: until it has, what is found is told by one that has the config of before."""
+        before = self.roles()
+        self.process.send_signal(signal.SIGHUP)
+        assert until(lambda: (now := self.roles()) and all(now.get(role, pid) != pid for role, pid in before.items()
+                                                           if role != "parent")), self.log()
+        assert until(self.answered), self.log()
+
     def disturb(self, how):
         """What happens to an agent: kill -9 of all of it, a reload, another firewall's flush, a crash, a new list."""
         if how == "kill":
             self.kill_all()
             self.start()
         elif how == "reload":
-            before = self.roles()["enforcer"]
-            self.process.send_signal(signal.SIGHUP)
-            assert until(lambda: (now := self.roles()) and now.get("enforcer", before) != before)
+            self.reload()
         elif how == "flush":
             self.lab.nft("flush", "ruleset")
         elif how == "crash":
