@@ -235,7 +235,8 @@ def test_reload_is_all_or_nothing(lab, agent):
     agent.config.write_text(good.replace("mode = drop", "mode = watch"))
     agent.process.send_signal(signal.SIGHUP)
     assert until(lambda: (now := agent.status()) and now["mode"] == "watch" and lab.ping(lab.agent, LISTED))
-    assert lab.has_table() and agent.status()["warnings"] == []
+    # the reporter starts anew last: until then it may be silent
+    assert lab.has_table() and until(lambda: agent.status()["warnings"] == []), agent.status()
 
 
 def test_a_reload_names_host_account_and_region_anew(lab, agent):
