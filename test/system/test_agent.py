@@ -258,6 +258,11 @@ def test_a_reload_names_host_account_and_region_anew(lab, agent):
     assert until(lambda: (now := agent.status()) and now["hostId"] == "i-0123456789abcdef1"), agent.log()
 
 
+def listening(lab, port):
+    """Who is refused is asked again only after a while."""
+    return f":{port} " in lab.inside(lab.agent, "ss", "-Hltn").stdout
+
+
 def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
     """Whoever takes a slow source out of the config has the rest at once, and no error of ours in the log."""
     hang = ("import socket,time; s=socket.create_server(('127.0.0.1', 4443)); c=s.accept(); "
@@ -265,6 +270,7 @@ def test_reload_does_not_wait_for_a_server_that_hangs(lab, agent):
     met = lab.work / "met"
     with open(met, "w", encoding="utf-8") as out:
         lab.start(lab.agent, sys.executable, "-c", hang, log=out)
+    assert until(lambda: listening(lab, 4443))
     good = agent.config.read_text()
     agent.configure(sources="[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
     agent.start(wait=False)
@@ -288,7 +294,7 @@ def test_a_refresh_that_waits_for_the_feed_has_no_next(lab, agent):
     met = agent.dir / "met"
     with open(met, "w", encoding="utf-8") as out:
         server = lab.start(lab.agent, sys.executable, "-c", HANG, log=out)
-    assert until(lambda: ":4443 " in lab.inside(lab.agent, "ss", "-Hltn").stdout)
+    assert until(lambda: listening(lab, 4443))
     agent.configure(sources=f"[source test]\ntype = file\nlocation = {agent.list}\n"
                             "[source slow]\ntype = https\nlocation = https://127.0.0.1:4443/list\n")
     agent.start()
