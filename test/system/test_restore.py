@@ -197,7 +197,7 @@ def test_an_older_table_read_on_top_of_ours_is_undone(lab, agent, when):
     assert until(lambda: agent.check("198.51.100.9")[-1] == "yes" and agent.check(INNOCENT)[-1] == "no"), agent.log()
     # the hosts are in the set of the other turn after this
     lab.nft("flush", "set", *TABLE, "hosts4")
-    assert until(lambda: lab.in_set("hosts4_b", LISTED)), agent.log()
+    assert until(lambda: lab.in_set("hosts4_b", LISTED) and agent.status()["table"]["restores"] == 1), agent.log()
     if when == "stopped":
         agent.kill_all()
     lab.nft("-f", saved)
