@@ -11,6 +11,8 @@ import pytest
 
 from lab import AGENT_AT_LISTED, BUILD, LISTED, LISTED6, SANITIZED, Clock, until
 
+SPAN = 10 if SANITIZED else 5   # what is looked at before it ends takes a busy machine two of them
+
 
 def watching(agent):
     agent.configure(enforce="mode = watch")
@@ -46,18 +48,18 @@ def mode_events(agent):
 def test_falls_back_by_itself_and_tells(lab, agent):
     watching(agent)
     begun = time.monotonic()
-    done = agent.ctl("enforce", "drop", "--confirm", "3")
+    done = agent.ctl("enforce", "drop", "--confirm", str(SPAN))
     assert done.returncode == 0 and "confirm" in done.stdout
     assert cut(lab) and len(armed(lab)) == 2
     now = agent.status()
     assert now["mode"] == "drop" and now["intent"] == "watch" and now["confirmUntil"].endswith("Z")
     assert any("falls back" in w for w in now["warnings"])
-    assert open_again(lab) and time.monotonic() - begun >= 2.9
+    assert open_again(lab) and time.monotonic() - begun >= SPAN - 0.1
     assert until(lambda: agent.status()["mode"] == "watch", 3)
     now = agent.status()
     assert now["confirmUntil"] is None and not any("falls back" in w for w in now["warnings"])
-    assert until(lambda: any("not confirmed within 3 s" in r for r in mode_events(agent)), 5)
-    assert any("unless confirmed within 3 s" in r for r in mode_events(agent))
+    assert until(lambda: any(f"not confirmed within {SPAN} s" in r for r in mode_events(agent)), 5)
+    assert any(f"unless confirmed within {SPAN} s" in r for r in mode_events(agent))
     late = agent.ctl("confirm")
     assert late.returncode == 1 and "nothing waits" in late.stderr
     # what passed while the rules still said drop is told as watched, not as dropped
@@ -66,11 +68,11 @@ def test_falls_back_by_itself_and_tells(lab, agent):
 
 def test_confirmed_in_time_it_stays(lab, agent):
     watching(agent)
-    assert agent.ctl("enforce", "drop", "--confirm", "2").returncode == 0
+    assert agent.ctl("enforce", "drop", "--confirm", str(SPAN)).returncode == 0
     assert agent.ctl("confirm").returncode == 0
     assert armed(lab) == []
     assert "armed" not in lab.nft("list", "chain", "inet", "threatlistd", "verdict").stdout
-    time.sleep(2.3)
+    time.sleep(SPAN + 0.3)
     assert cut(lab)
     now = agent.status()
     assert now["mode"] == "drop" and now["confirmUntil"] is None
@@ -109,7 +111,7 @@ def test_confirmed_twice_it_stays(lab, agent):
 
 def test_falls_back_with_everything_killed(lab, agent):
     watching(agent)
-    agent.ctl("enforce", "drop", "--confirm", "3")
+    agent.ctl("enforce", "drop", "--confirm", str(SPAN))
     agent.kill_all()
     assert cut(lab)
     assert open_again(lab)
@@ -127,12 +129,13 @@ def test_deadline_holds_over_restart_reload_and_flush(lab, agent):
     agent.ctl("enforce", "drop", "--confirm", str(span))
     for how in ("kill", "reload", "flush", "crash", "list"):
         agent.disturb(how)
-        assert until(lambda: agent.ready() and listed(lab)), agent.log()
-        assert cut(lab) or time.monotonic() - begun > span, how
+        # a table that comes back has its members before its rules
+        assert until(lambda: agent.ready() and listed(lab) and (cut(lab) or time.monotonic() - begun > span)), (how, agent.log())
         left = armed(lab)
-        assert left and all(s <= span for s in left), (how, left)
+        assert (left or time.monotonic() - begun > span) and all(s <= span for s in left), (how, left)
+    end = max(begun + span, time.monotonic())
     assert open_again(lab, span + 3)
-    assert time.monotonic() - begun < span + 3
+    assert time.monotonic() < end + 3
     assert until(lambda: agent.status()["mode"] == "watch", 3)
 
 
