@@ -108,8 +108,8 @@ def test_a_million_and_a_half_within_the_units_limit(lab, agent, cgroup):
             ["sh", "-c", f"echo $$ >{cgroup.path}/cgroup.procs && exec ip netns exec \"$@\"", "sh", lab.agent,
              BUILD / "threatlistd", "-c", agent.config], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         lab.processes.append(agent.process)
-    assert until(lambda: (now := agent.status()) and sum(now["table"]["sets"].values()) > 1_300_000, 90), agent.log()
-    assert until(lambda: agent.status()["table"]["generation"] > 0 and not agent.status()["warnings"]), agent.status()
+    assert until(lambda: (now := agent.status()) and now["table"] and sum(now["table"]["sets"].values()) > 1_300_000, 90), agent.log()
+    assert until(lambda: (now := agent.status())["table"]["generation"] > 0 and not now["warnings"]), agent.status()
     loaded = cgroup.peak()
     assert not lab.ping(lab.agent, LISTED, 0.5) and lab.ping(lab.agent, labs.INNOCENT)
     # others of the same number: for a while there are sets of both
@@ -117,7 +117,8 @@ def test_a_million_and_a_half_within_the_units_limit(lab, agent, cgroup):
     before = agent.status()["table"]["list"]
     agent.ctl("refresh")
     assert until(lambda: agent.status()["table"]["list"] > before, 120, pause=0.5), agent.log()
-    assert agent.check(LISTED)[-1] == "yes" and not agent.status()["warnings"]
+    # sensor and reporter may still be reading so long a list
+    assert agent.check(LISTED)[-1] == "yes" and until(lambda: not agent.status()["warnings"]), agent.status()
     print(f"\npeak {loaded >> 20} MiB after the load, {cgroup.peak() >> 20} MiB after the change, "
           f"of {limit() >> 20} MiB")
     assert cgroup.kills() == 0 and all(role["restarts"] == 0 for role in agent.status()["roles"])
