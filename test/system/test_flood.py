@@ -81,7 +81,8 @@ def sum_of(agent, *entries):
 
 
 def settled(agent, sent, family, *entries):
-    assert until(lambda: sum_of(agent, *entries)[0] >= sent, 10), (sent, sum_of(agent, *entries), agent.log())
+    assert until(lambda: sum_of(agent, *entries)[0] >= sent, 10), (
+        sent, counted(agent), agent.lab.nft("list", "counters", "table", "inet", "threatlistd").stdout, agent.log())
     assert sum_of(agent, *entries) == (sent, sent * BYTES[family], sent)
 
 
