@@ -44,6 +44,7 @@ struct source {
 	bool failing_kept, failing_unkept;	/* there may be a file of it; writing or removing it failed */
 	struct pace pace;			/* when it is asked next */
 	bool fetching;
+	bool again;			/* it was ordered while it was being fetched */
 	uint64_t lines, rejected;		/* of what was read last */
 	uint32_t ndomains;			/* domain names on disk with the list in force */
 	struct names {

@@ -394,6 +394,11 @@ sources_feed_ended(struct sources *sources, const char *trouble)
 		sources->changed = true;
 	agent_set_detector(sources->agent, find_detector(sources));
 	pace_discoveries(sources);
+	for (i = 0; i < sources->rows.n; i++) {
+		if (sources->rows.all[i].again)
+			sources->rows.all[i].pace.due_ms = 0;
+		sources->rows.all[i].again = false;
+	}
 	sources_unite(sources);
 }
 
@@ -492,8 +497,11 @@ sources_refresh(struct sources *sources, const char *name, bool discover)
 		if (name != NULL && strcmp(source->conf->name, name) != 0 &&
 		    (source->from == NULL || strcmp(source->from->name, name) != 0))
 			continue;
-		if (source->discovery == NULL || discover || !source->discovery->known)
-			source->pace.due_ms = 0;
+		if (source->discovery != NULL && !discover && source->discovery->known)
+			continue;
+		source->pace.due_ms = 0;
+		/* what is being read may be of before the order, and its end says when to ask next */
+		source->again = source->fetching;
 	}
 	plan(sources);
 	return 0;

@@ -130,6 +130,22 @@ def test_bucket_elsewhere_is_redirected_once(lab, aws, host):
     assert not aws.violations()
 
 
+def test_refresh_ordered_while_it_is_read_is_not_lost(lab, aws, host):
+    """What is being read is of before the order."""
+    aws.threat_list("first", f"{LISTED}\n")
+    start(host, aws)
+    assert state(host, "first", "ok")
+    aws.object(bucket="guardduty-example", key="first.txt", text=f"{LISTED}\n198.51.100.7\n")
+    aws.fault("s3", "drip", bytes=1, seconds=0.1)
+    before = len(aws.calls("s3"))
+    host.ctl("refresh", "first")
+    assert until(lambda: len(aws.calls("s3")) > before)
+    aws.object(bucket="guardduty-example", key="first.txt", text=f"{LISTED}\n{INNOCENT}\n")
+    assert host.ctl("refresh", "first").returncode == 0
+    assert until(lambda: lab.in_set("hosts4", INNOCENT)), host.log()
+    assert len(aws.calls("s3")) == before + 2
+
+
 def test_detector_is_known_before_the_network_is(lab, aws, host):
     aws.threat_list("first", f"{LISTED}\n")
     start(host, aws)
