@@ -176,14 +176,16 @@ class Collector:
         self.url = f"http://127.0.0.1:{self.server.server_port}/report"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    def taken(self):
+        """What came in requests that were answered with 2xx; the newest ones may have no answer yet."""
+        return [f for r in list(self.requests) if r.get("answer") and r["answer"][0] // 100 == 2 for f in r["findings"]]
+
     def accepted(self):
-        """sequence -> finding of all requests that were answered with 2xx"""
-        return {ours(f)["sequence"]: f for r in list(self.requests) if r.get("answer") and r["answer"][0] // 100 == 2
-                for f in r["findings"]}
+        """sequence -> finding"""
+        return {ours(f)["sequence"]: f for f in self.taken()}
 
     def accepted_ids(self):
-        return {f["id"] for r in list(self.requests) if r.get("answer") and r["answer"][0] // 100 == 2
-                for f in r["findings"] if "id" in f}
+        return {f["id"] for f in self.taken() if "id" in f}
 
     def close(self):
         self.server.shutdown()
