@@ -42,7 +42,8 @@ def test_counters_are_the_kernel_s(lab, agent):
 
 def test_says_what_status_says(lab, agent):
     agent.start()
-    # the list's own event is delivered first
+    # the list's own event is delivered first: idle it is before that, too
+    assert until(lambda: agent.found(event="list-changed"))
     assert until(lambda: read(agent)[("threatlistd_sink_state", ("sink", "log"), ("state", "idle"))] == 1)
     found, status = read(agent), agent.status()
     for name, entries in status["table"]["sets"].items():

@@ -49,7 +49,8 @@ def test_modes_are_the_same_under_the_umask_of_the_service(lab, agent):
         agent.process = lab.start(lab.agent, BUILD / "threatlistd", "-c", agent.config, log=log, umask=0o077)
     assert until(agent.ready), agent.log()
     lab.ping(lab.agent, LISTED)
-    assert until(out.exists, 20), agent.log()
+    # it is there before it has its mode, and has that before anything is in it
+    assert until(lambda: out.exists() and out.read_text(), 20), agent.log()
     modes = {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in (
         out, out.parent, agent.dir / "run", agent.dir / "run/control.sock", agent.dir / "state")}
     assert list(modes.values()) == ["0o640", "0o750", "0o755", "0o666", "0o750"], modes
