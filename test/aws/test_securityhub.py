@@ -126,5 +126,5 @@ def test_asff_for_any_collector(reporting, tmp_path):
     path = tmp_path / "asff.jsonl"
     reporter = reporting.start(f"[sink lines]\ntype = file\npath = {path}\nformat = asff\n")
     reporter.count("203.0.113.1", 1)
-    assert until(lambda: path.exists() and path.read_text())
+    assert until(lambda: path.exists() and path.read_text().endswith("\n"))
     assert json.loads(path.read_text())["SchemaVersion"] == "2018-10-08"
