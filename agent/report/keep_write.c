@@ -263,7 +263,8 @@ keep_meet_sinks(struct keep *keep)
 
 	for (i = 0; i < conf->nsinks && error == 0; i++) {
 		error = spool_sink(keep->spool, conf->sinks[i].name, loop_wall_ms(), &sink);
-		keep->rows[i] = sink.row;
+		if (error == 0)
+			keep->rows[i] = sink.row;
 	}
 	return error;
 }

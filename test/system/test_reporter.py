@@ -2,8 +2,11 @@
 """The reporter as a process: spool, file sink, queries, events, disks that fail."""
 
 import contextlib
+import itertools
 import json
 import os
+import pathlib
+import re
 import subprocess
 
 import pytest
@@ -253,18 +256,28 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", state], check=True)
 
 
-def test_full_disk_is_said_and_survived(tmp_path, small_disk, reporters):
-    out = tmp_path / "out.jsonl"
-    reporter = reporters(write_config(tmp_path, file_sink(out)))
-    reporter.count("203.0.113.1", 1)
-    assert until(lambda: len(lines_of(out)) == 1)
-    filler = small_disk / "filler"
+def fill(disk):
+    filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 4096)
         except OSError:
             pass
+    return filler
+
+
+def writes(process):
+    """Tried, whatever came of them."""
+    return int(re.search(r"syscw: (\d+)", pathlib.Path(f"/proc/{process}/io").read_text())[1])
+
+
+def test_full_disk_is_said_and_survived(tmp_path, small_disk, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.1", 1)
+    assert until(lambda: len(lines_of(out)) == 1)
+    filler = fill(small_disk)
     for i in range(2, 60):
         reporter.count(f"203.0.113.{i}", i)
     assert until(lambda: (now := reporter.status()[1])["spoolOk"] == 0 and "spool.db" in now["warning"])
@@ -274,6 +287,27 @@ def test_full_disk_is_said_and_survived(tmp_path, small_disk, reporters):
     assert {remote_of(f): ours(f)["packetsFromRemote"] for f in lines_of(out)} == {
         f"203.0.113.{i}": i for i in range(1, 60)}
     assert [ours(f)["sequence"] for f in lines_of(out)] == list(range(1, 60))
+
+
+def test_a_sink_that_the_full_disk_had_no_room_to_meet_still_gets_what_comes(tmp_path, small_disk, reporters):
+    out = tmp_path / "out.jsonl"
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.1", 1)
+    assert until(lambda: len(lines_of(out)) == 1)
+    filler = fill(small_disk)
+    events = itertools.count(1)
+
+    def refused():
+        reporter.say(f"event {next(events)} 4 1700000000000 something")
+        return reporter.status()[1]["spoolOk"] == 0
+    assert until(refused)
+    # every few seconds it tries with a small write, which says of each sink that it was met
+    before = writes(reporter.pid)
+    assert until(lambda: writes(reporter.pid) > before, 20)
+    reporter.count("203.0.113.2", 2)
+    assert until(lambda: reporter.status()[1]["live"] == 2)
+    filler.unlink()
+    assert until(lambda: any(remote_of(f) == "203.0.113.2" for f in lines_of(out) if f["type"].startswith("Unauth")), 20)
 
 
 def test_full_spool_drops_the_oldest_and_says_so(tmp_path, reporters):
