@@ -229,11 +229,11 @@ def test_fragments_alone_are_judged_by_their_addresses(lab, agent):
 TALKER = """
 import socket, sys, time
 with socket.create_connection((sys.argv[1], 9000), timeout=5) as s:
-    s.settimeout(0.2)
+    s.settimeout(2)
     while True:
         s.sendall(b"?"); answer = s.recv(1)
         if not answer: sys.exit(1)
-        print(time.clock_gettime(time.CLOCK_MONOTONIC), flush=True); time.sleep(0.01)
+        print("answered", flush=True); time.sleep(0.01)
 """
 
 ECHO = """
@@ -253,7 +253,9 @@ def test_a_flow_under_way_is_cut_at_once(lab, agent, containers, remote, whose):
     lab.start(lab.innocent, sys.executable, "-c", ECHO)
     lab.nft("add", "table", "inet", "other")
     lab.nft("add", "chain", "inet", "other", "in", "{ type filter hook prerouting priority 0; }")
-    lab.nft("add", "rule", "inet", "other", "in", "ct", "state", "established", "accept")
+    lab.nft("add", "counter", "inet", "other", "answers")
+    lab.nft("add", "rule", "inet", "other", "in", "ct", "state", "established", "ip6" if ":" in remote else "ip", "saddr", remote,
+            "counter", "name", "answers", "accept")
     agent.start()
     assert until(lambda: python(lab, namespace, "import socket,sys\nsocket.create_connection((sys.argv[1], 9000), 1)",
                                 remote).returncode == 0)
@@ -263,14 +265,18 @@ def test_a_flow_under_way_is_cut_at_once(lab, agent, containers, remote, whose):
                                   stderr=subprocess.DEVNULL)
     lab.processes.append(talker)
     assert until(lambda: out.read_text().count("\n") > 20)
+
+    def answers():
+        return lab.nft_json("list", "counter", "inet", "other", "answers")[1]["counter"]["packets"]
+
     agent.list.write_text(f"{LISTED}\n{remote}\n")
     agent.ctl("refresh")
     name = "hosts6" if ":" in remote else "hosts4"
     assert until(lambda: lab.in_set(name, remote), 5, pause=0.002), agent.log()
-    cut = time.clock_gettime(time.CLOCK_MONOTONIC)
-    assert talker.wait(5) != 0
-    last = float(out.read_text().splitlines()[-1])
-    assert last < cut + 0.02, f"answered {last - cut:.3f} s after it was listed"
+    # packets behind our chain, not the talker's clock: on a busy machine it reads late what came in time
+    passed = answers()
+    assert passed > 20 and talker.wait(20) != 0
+    assert answers() == passed, "answered after it was listed"
     assert told(agent, remote, "OUTBOUND")["verdict"] == "dropped"
 
 
