@@ -280,11 +280,16 @@ def test_a_flow_under_way_is_cut_at_once(lab, agent, containers, remote, whose):
     assert told(agent, remote, "OUTBOUND")["verdict"] == "dropped"
 
 
+# The quickest of five: a busy machine may keep one of them from its processor, without a reset each takes a second.
 REFUSED = """
 import socket, sys, time
-t = time.monotonic()
-try: socket.create_connection((sys.argv[1], 9), timeout=3)
-except ConnectionRefusedError: print(time.monotonic() - t)
+took = []
+for _ in range(5):
+    t = time.monotonic()
+    try: socket.create_connection((sys.argv[1], 9), timeout=3)
+    except ConnectionRefusedError: took.append(time.monotonic() - t)
+assert len(took) == 5
+print(min(took))
 """
 
 
