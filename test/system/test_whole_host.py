@@ -456,6 +456,7 @@ def test_an_xdp_program_is_told(lab, agent, containers):
     assert attached.returncode == 0, attached.stderr
     assert until(lambda: warned(agent, "an XDP program on to-listed"), 5), (agent.status()["warnings"], agent.log())
     assert agent.log().count("packets pass beside the rules") == 1
+    assert until(lambda: bypasses(agent) == ["bypass"], 5), agent.findings()
     # one cause is one event, also to an enforcer that comes later
     before = agent.roles()["enforcer"]
     agent.process.send_signal(signal.SIGHUP)
