@@ -33,6 +33,13 @@ while True:
     threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
 """
 
+# is there one that answers?
+ANSWERS = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=2) as s:
+    s.settimeout(2); s.sendall(b"x"); sys.exit(0 if s.recv(1) == b"x" else 1)
+"""
+
 # one established connection: a line each time, whether an answer came
 TALK = """
 import socket, sys, time
@@ -147,6 +154,9 @@ def test_cuts_everybody_but_the_callers_session(wide, agent):
     for namespace in (lab.listed, lab.innocent, lab.routed):
         lab.start(namespace, sys.executable, "-c", ECHO_SERVER, ECHO)
     lab.start(lab.agent, sys.executable, "-c", ECHO_SERVER, ECHO)
+    # a talk that comes before its server ends, and is not begun again
+    for namespace in (lab.agent, lab.listed, lab.innocent, lab.routed):
+        assert until(lambda n=namespace: lab.inside(n, sys.executable, "-c", ANSWERS, ECHO, check=False).returncode == 0), namespace
     everybody = ((lab.listed, LISTED, AGENT_AT_LISTED), (lab.listed, LISTED6, AGENT6),
                  (lab.innocent, INNOCENT, AGENT_AT_INNOCENT), (lab.routed, ROUTED, AGENT_AT_INNOCENT),
                  (lab.routed, ROUTED6, "2001:db8:10::1"))
