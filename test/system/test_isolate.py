@@ -476,7 +476,7 @@ def test_no_change_of_mode_or_exceptions_lets_a_packet_through(lab, agent):
     isolate(agent, "on", "--lasting", session=None)
     lab.nft("add table inet past; add counter inet past came; add chain inet past in { type filter hook input "
             f"priority -200; }}; add rule inet past in ip saddr {STRANGER} counter name came drop")
-    flood = Flood(lab).start(only(lab.work / "stranger", STRANGER), "-t", 60)
+    flood = Flood(lab).start(only(lab.work / "stranger", STRANGER), "-t", 600)
     kept = set()
     for round_, mode in enumerate(("off", "drop", "off", "watch", "off", "drop") * 2):
         agent.configure(enforce=f"mode = {mode}")
