@@ -31,7 +31,8 @@ def test_the_way_back_by_systems_manager(lab, agent, aws):  # noqa: F811
     def reaches(address, port):
         return lab.inside(lab.agent, "timeout", "1", *connect, address, port, check=False).returncode == 0
 
-    assert until(lambda: reaches(INNOCENT, PORT))
+    # both servers are there before anything is cut
+    assert until(lambda: reaches(INNOCENT, PORT)) and until(lambda: reaches(LISTED, 443))
     assert agent.ctl("isolate", "on", "--lasting").returncode == 0
     for address in (INNOCENT, LISTED):
         assert reaches(address, 443), address
