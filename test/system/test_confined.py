@@ -255,6 +255,9 @@ def test_without_its_second_program_it_does_not_start(lab, agent):
 def test_who_has_which_library(agent):
     """What talks to the world has the libraries for it, what holds capabilities or starts others has none of them."""
     agent.start()
+    # a role has its config when it is loaded whole; ready waits for the enforcer alone
+    assert labs.until(lambda: (now := agent.status()["confined"]) and all(now[role] for role in CAPABILITIES if role != "feed")), \
+        agent.log()
     online = {"curl", "ssl", "sqlite3", "expat"}
     offline = {"pcap", "nftnl", "mnl"}
     roles = {role["role"]: role["pid"] for role in agent.status()["roles"] if role["pid"]}
