@@ -22,6 +22,11 @@ def generation(lab):
     return int(lab.inside(lab.agent, sys.executable, "-c", code).stdout)
 
 
+def in_force(lab, agent, address):
+    """It is in the set, and what the enforcer does about it in more transactions is over: it answers nobody before."""
+    return until(lambda: lab.in_set("hosts4", address), 10) and agent.ctl("plan").returncode == 0
+
+
 def plan(lab, agent, code=0):
     """The answer; asked both ways, and nothing may differ afterwards."""
     before = lab.nft("-j", "-a", "list", "ruleset").stdout, generation(lab)
@@ -63,8 +68,8 @@ def test_a_list_that_a_gate_holds(lab, agent):
     assert not lab.in_set("hosts4", "198.18.0.2")
     # and that is what happens then
     assert agent.ctl("accept", "test").returncode == 0
-    assert until(lambda: lab.in_set("hosts4", "198.18.0.2")), agent.log()
-    assert until(lambda: not plan(lab, agent)[0]["changes"])
+    assert in_force(lab, agent, "198.18.0.2"), agent.log()
+    assert not plan(lab, agent)[0]["changes"]
     assert {name: n for name, (n, _, _) in sets_of(plan(lab, agent)[0]).items()} == agent.status()["table"]["sets"]
 
 
@@ -90,7 +95,7 @@ def test_what_the_kernel_refuses(lab, agent):
     assert "the kernel would refuse it: " in people
     # it is no idle word: whoever orders it gets a table made anew
     assert agent.ctl("resume").returncode == 0
-    assert until(lambda: lab.in_set("hosts4", LISTED), 10), agent.log()
+    assert in_force(lab, agent, LISTED), agent.log()
     assert "making the table anew" in agent.log()
     assert plan(lab, agent)[0]["kernel"]["accepts"]
 
