@@ -4,6 +4,7 @@
 import json
 
 from host import Pings, blocked, edit_config, in_kernel, labs, until, variant
+from lab import whole_lines
 
 
 def test_fresh_install_drops_nothing_until_told(host, deb):
@@ -24,8 +25,9 @@ def test_fresh_install_drops_nothing_until_told(host, deb):
     assert until(lambda: blocked(lab)), host.messages()
     assert not lab.ping(lab.agent, labs.LISTED6)
     log = host.path("/var/log/threatlistd/findings.jsonl")
-    assert until(log.exists)
-    finding = json.loads(log.read_text().splitlines()[-1])
+    # the file is made, and synced in its folder, before there is a line in it
+    assert until(lambda: whole_lines(log)), host.messages()
+    finding = json.loads(whole_lines(log)[-1])
     assert finding["service"]["serviceName"] == "threatlistd"
 
 
