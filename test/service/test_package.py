@@ -58,7 +58,8 @@ def test_remove_and_purge_leave_nothing(agent, deb):
     lab.nft("add", "element", "inet", "threatlistd", "allow4", "{ 198.51.100.9 }")
     agent.sh("dpkg -r threatlistd")
     assert not lab.has_table() and lab.ping(lab.listed, labs.AGENT_AT_LISTED)
-    assert not agent.sh("cat /proc/[0-9]*/comm").stdout.count("threatlistd")
+    # a process that ends meanwhile is an error of cat's
+    assert not agent.sh("cat /proc/[0-9]*/comm", check=False).stdout.count("threatlistd")
     assert agent.path("/etc/threatlistd/threatlistd.conf").exists()
     assert agent.path("/var/lib/threatlistd/host-id").exists(), "removal is not purge"
 
