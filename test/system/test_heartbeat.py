@@ -17,8 +17,9 @@ def test_sinks_that_want_one_get_a_sign_of_life(lab, agent):
              f"[sink quiet]\ntype = file\npath = {other}\n")
     agent.configure(agent="history = 30d", sinks=sinks)
     agent.start()
-    assert until(lambda: len(beats(agent.jsonl)) >= 3), agent.log()
-    beat, status = beats(agent.jsonl)[-1], agent.status()
+    # who did not answer the parent in time is warned of in one
+    assert until(lambda: len(beats(agent.jsonl)) >= 3 and not beats(agent.jsonl)[-1]["warnings"]), agent.log()
+    beat, status = next(beat for beat in reversed(beats(agent.jsonl)) if not beat["warnings"]), agent.status()
     assert set(beat) == {"type", "time", "hostId", "version", "mode", "intent", "listHash", "entries", "listAge",
                          "restores", "pending", "warnings"}
     assert (beat["hostId"], beat["version"]) == (status["hostId"], status["version"])
