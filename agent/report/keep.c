@@ -247,6 +247,13 @@ open_findings(struct keep *keep)
 }
 
 static int
+tell_unmet(const char *sink, uint64_t waiting, void *arg)
+{
+	log_notice("sink not in the config sink=%s waiting=%" PRIu64, sink, waiting);
+	return 0;
+}
+
+static int
 open_spool(struct keep *keep)
 {
 	const struct conf *conf = keep->conf.conf;
@@ -261,6 +268,8 @@ open_spool(struct keep *keep)
 	if (error != 0)
 		return error;
 	error = keep_meet_sinks(keep);
+	if (error == 0)
+		error = spool_unmet(keep->spool, tell_unmet, NULL);
 	if (error == 0)
 		error = spool_lost(keep->spool, &keep->untold_rows);
 	if (error != 0)

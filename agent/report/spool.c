@@ -169,7 +169,8 @@ open_db(struct spool *spool)
 	sqlite3_busy_timeout(spool->db, BUSY_TIMEOUT_MS);
 	error = db_run(spool, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 	    "PRAGMA journal_size_limit = 4194304; PRAGMA temp_store = MEMORY;"
-	    "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF");
+	    "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF;"
+	    "CREATE TEMP TABLE met (sink INTEGER PRIMARY KEY)");
 	if (error == 0 && !spool->memory)
 		error = look_through(spool);
 	if (error == 0)

@@ -168,8 +168,11 @@ int spool_lost(struct spool *spool, uint64_t *lost);
 /* One does: in the transaction that saves it. */
 int spool_told_lost(struct spool *spool, uint64_t told);
 
-/* Of all sinks: (sink, finding) marks and frozen bodies that wait; findings among them. */
+/* Of all sinks met: (sink, finding) marks and frozen bodies that wait; findings among them. */
 int spool_undelivered(struct spool *spool, uint64_t *pending, uint64_t *findings);
+/* Sinks that were not met since spool_open(), and how much waits for each. */
+typedef int spool_unmet_fn(const char *sink, uint64_t waiting, void *arg);
+int spool_unmet(struct spool *spool, spool_unmet_fn *each, void *arg);
 
 /*
  * Queries, for people.  each() gets the body as it was last told; active:
@@ -182,7 +185,7 @@ struct spool_row {
 typedef int spool_row_fn(const struct spool_row *row, void *arg);
 struct spool_query {
 	int64_t since_ms;		/* last active at or after */
-	bool undelivered;
+	bool undelivered;		/* only what waits for a sink that was met */
 	const char *id;			/* NULL: all */
 };
 /* Newest first. */

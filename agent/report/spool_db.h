@@ -56,6 +56,11 @@ int schema_set_host(struct spool *spool, const char *host_id);
 /* Whether anything was ever kept or numbered in it. */
 int schema_used(struct spool *spool, bool *used);
 
+/* SQL: (sink, finding) of everything that waits. */
+#define SPOOL_WAITING	"(SELECT sink, finding FROM wanted"	\
+	" UNION ALL SELECT sink, finding FROM outbox WHERE state = 0)"
+/* SQL: of a sink that the config has. */
+#define SPOOL_IS_MET	"sink IN (SELECT sink FROM temp.met)"
 /* SQL: a row of finding that says that reports were lost, as event_type() has it. */
 #define SPOOL_IS_LOSS	"type = 'Policy:EC2/ReportsLost.Custom'"
 

@@ -42,6 +42,19 @@ spool_sink_stat(struct spool *spool, int64_t row, struct spool_sink *sink)
 	return 0;
 }
 
+/* In memory: which sinks there are is the config's, and this connection's. */
+static int
+note_met(struct spool *spool, int64_t row)
+{
+	sqlite3_stmt *stmt = db_prepare(spool,
+	    "INSERT INTO temp.met VALUES (?) ON CONFLICT DO NOTHING");
+
+	if (stmt == NULL)
+		return -ENOSPC;
+	sqlite3_bind_int64(stmt, 1, row);
+	return db_finish(spool, stmt);
+}
+
 int
 spool_sink(struct spool *spool, const char *name, int64_t now_ms, struct spool_sink *sink)
 {
@@ -61,6 +74,8 @@ spool_sink(struct spool *spool, const char *name, int64_t now_ms, struct spool_s
 		return error;
 	sqlite3_bind_text(find, 1, name, -1, SQLITE_TRANSIENT);
 	error = db_integer(spool, find, 0, &row);
+	if (error == 0)
+		error = note_met(spool, row);
 	return error == 0 ? spool_sink_stat(spool, row, sink) : error;
 }
 
@@ -411,8 +426,7 @@ int
 spool_undelivered(struct spool *spool, uint64_t *pending, uint64_t *findings)
 {
 	sqlite3_stmt *stmt = db_prepare(spool,
-	    "SELECT count(*), count(DISTINCT finding) FROM (SELECT finding FROM wanted"
-	    " UNION ALL SELECT finding FROM outbox WHERE state = 0)");
+	    "SELECT count(*), count(DISTINCT finding) FROM " SPOOL_WAITING " WHERE " SPOOL_IS_MET);
 	int got = db_step(spool, stmt);
 
 	*pending = *findings = 0;

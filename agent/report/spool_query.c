@@ -10,8 +10,8 @@ spool_select(struct spool *spool, const struct spool_query *query, spool_row_fn 
 {
 	sqlite3_stmt *stmt = db_prepare(spool,
 	    "SELECT id, body, active FROM finding WHERE body IS NOT NULL AND last_ms >= ?1"
-	    " AND (?2 IS NULL OR id = ?2) AND (NOT ?3 OR id IN (SELECT finding FROM wanted)"
-	    " OR id IN (SELECT finding FROM outbox WHERE state = 0))"
+	    " AND (?2 IS NULL OR id = ?2)"
+	    " AND (NOT ?3 OR id IN (SELECT finding FROM " SPOOL_WAITING " WHERE " SPOOL_IS_MET "))"
 	    " ORDER BY last_ms DESC, id DESC");
 	struct spool_row row;
 	int got, stop = 0;
@@ -28,6 +28,22 @@ spool_select(struct spool *spool, const struct spool_query *query, spool_row_fn 
 		row.active = sqlite3_column_int(stmt, 2) != 0;
 		stop = each(&row, arg);
 	}
+	db_done(stmt);
+	return stop != 0 ? stop : got;
+}
+
+int
+spool_unmet(struct spool *spool, spool_unmet_fn *each, void *arg)
+{
+	sqlite3_stmt *stmt = db_prepare(spool, "SELECT name, count(*) FROM " SPOOL_WAITING
+	    " AS waiting JOIN sink ON sink.row = waiting.sink WHERE NOT " SPOOL_IS_MET " GROUP BY name");
+	int got, stop = 0;
+
+	if (stmt == NULL)
+		return -ENOSPC;
+	while (stop == 0 && (got = db_step(spool, stmt)) == 1)
+		stop = each((const char *)sqlite3_column_text(stmt, 0),
+		    (uint64_t)sqlite3_column_int64(stmt, 1), arg);
 	db_done(stmt);
 	return stop != 0 ? stop : got;
 }

@@ -370,6 +370,30 @@ def test_burst_beyond_the_spool_is_worked_off(tmp_path, reporters):
     assert (tmp_path / "state/spool.db").stat().st_size <= 1 << 20
 
 
+def test_what_waits_for_a_sink_that_left_the_config_is_kept_and_not_counted(tmp_path, reporters):
+    """An operator who took a dead collector out has nothing pending; one who mistyped its name loses nothing."""
+    out, late = tmp_path / "out.jsonl", tmp_path / "late.jsonl"
+    dead = "[sink gone]\ntype = http\nurl = http://127.0.0.1:9/\n"
+    reporter = reporters(write_config(tmp_path, dead, file_sink(out)))
+    for i in range(1, 4):
+        reporter.count(f"203.0.113.{i}", i)
+    assert until(lambda: len(lines_of(out)) == 3 and reporter.status()[1]["pending"] == 3)
+    assert reporter.status()[1]["undelivered"] == 3 == len(reporter.findings(undelivered=1))
+    assert reporter.stop() == 0
+    reporter = reporters(write_config(tmp_path, file_sink(out)))
+    reporter.count("203.0.113.4", 4)
+    assert until(lambda: len(lines_of(out)) == 4 and reporter.status()[1]["pending"] == 0), reporter.status()
+    assert reporter.status()[1]["undelivered"] == 0 and reporter.findings(undelivered=1) == []
+    assert len(reporter.findings()) == 4
+    assert reporter.stop() == 0
+    assert [line for line in reporter.log if "sink not in the config sink=gone waiting=3" in line], reporter.log
+    # back by its name, it gets what waited
+    reporter = reporters(write_config(tmp_path, file_sink(late, "gone"), file_sink(out)))
+    assert until(lambda: len(lines_of(late)) == 3), (reporter.status(), reporter.log)
+    assert reporter.stop() == 0
+    assert not [line for line in reporter.log if "not in the config" in line], reporter.log
+
+
 def test_more_findings_than_may_live_are_told_as_lost(tmp_path, reporters):
     out = tmp_path / "out.jsonl"
     reporter = reporters(write_config(tmp_path, file_sink(out), agent="max_findings = 10"))
