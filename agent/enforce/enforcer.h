@@ -40,7 +40,7 @@ struct guard {
 struct overflow {
 	uint64_t table_epoch, last;	/* of which table, and what it said last */
 	uint64_t total;		/* of all tables since we came */
-	uint64_t told;		/* of those, by events: what was there before us is no news */
+	uint64_t untold;	/* by events, of this run and those before */
 	int64_t told_ms;	/* loop_now_ms, 0: never */
 	int64_t grown_ms;	/* loop_now_ms, 0: never */
 };

@@ -466,6 +466,30 @@ ledger_inherits(struct ledger *ledger)
 	ledger->inherits = true;
 }
 
+uint64_t
+ledger_overflow(struct ledger *ledger, uint64_t table_epoch, uint64_t packets)
+{
+	struct rows_header *header = ledger->rows.header;
+
+	assert(table_epoch != 0);
+	if (header->overflow_epoch == 0 && ledger->inherits)
+		header->overflow_last = packets;
+	else if (header->overflow_epoch != table_epoch || packets < header->overflow_last)
+		header->overflow_last = 0;
+	header->overflow_epoch = table_epoch;
+	/* in this order: killed in between, it tells of too many rather than of none */
+	header->overflow_untold += packets - header->overflow_last;
+	rows_in_order();
+	header->overflow_last = packets;
+	return header->overflow_untold;
+}
+
+void
+ledger_overflow_told(struct ledger *ledger)
+{
+	ledger->rows.header->overflow_untold = 0;
+}
+
 bool
 ledger_known(const struct ledger *ledger, const struct ledger_reading *reading,
     struct ledger_label *label)

@@ -102,6 +102,14 @@ void ledger_closed(struct ledger *ledger);
 /* The kernel's values are older than this ledger: what they make new is approximate. */
 void ledger_inherits(struct ledger *ledger);
 
+/*
+ * Packets that found their seen set full, as the kernel says since the table is
+ * there: how many of this table and those before nobody was told of, until
+ * ledger_overflow_told says that all were.
+ */
+uint64_t ledger_overflow(struct ledger *ledger, uint64_t table_epoch, uint64_t packets);
+void ledger_overflow_told(struct ledger *ledger);
+
 /* What was known of a remote when it was last booked. */
 bool ledger_known(const struct ledger *ledger, const struct ledger_reading *reading,
     struct ledger_label *label);

@@ -3,23 +3,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ROWS_MAGIC	UINT64_C(0x7472656764656c74)
-#define ROWS_VERSION	2u
+#define ROWS_VERSION	3u
 #define ROWS_ALIGN	64u
 #define ROWS_CHUNK	1024u	/* rows reserved at once */
 #define HASH_WORDS	5u	/* a range and what tells its rows apart */
-
-/* Nothing the compiler does may move a store over this line. */
-static void
-in_order(void)
-{
-	atomic_signal_fence(memory_order_seq_cst);
-}
 
 static uint64_t
 elements_offset(void)
@@ -247,9 +239,9 @@ rows_take_element(struct rows *rows)
 	if (at == header->max_elements || !reserve_elements(rows, at + 1))
 		return ROWS_NONE;
 	rows->elements[at].used = 0;
-	in_order();
+	rows_in_order();
 	header->nelements = at + 1;
-	in_order();
+	rows_in_order();
 	return at;
 }
 
@@ -269,9 +261,9 @@ rows_take_key(struct rows *rows)
 	if (at == header->max_keys || !reserve_keys(rows, at + 1))
 		return ROWS_NONE;
 	rows->keys[at].used = 0;
-	in_order();
+	rows_in_order();
 	header->nkeys = at + 1;
-	in_order();
+	rows_in_order();
 	return at;
 }
 
@@ -283,17 +275,17 @@ apply_journal(struct rows *rows)
 	if (journal->element != ROWS_NONE)
 		rows->elements[journal->element] = journal->element_row;
 	rows->keys[journal->key] = journal->key_row;
-	in_order();
+	rows_in_order();
 	journal->complete = 0;
-	in_order();
+	rows_in_order();
 }
 
 static void
 complete_journal(struct rows *rows)
 {
-	in_order();
+	rows_in_order();
 	rows->header->journal.complete = 1;
-	in_order();
+	rows_in_order();
 	apply_journal(rows);
 }
 
@@ -338,7 +330,7 @@ rows_drop_element(struct rows *rows, uint32_t element)
 
 	index_remove(&rows->element_index, hash_row(rows, row), element);
 	row->used = 0;
-	in_order();
+	rows_in_order();
 	if (element < rows->element_hint)
 		rows->element_hint = element;
 	while (*n > 0 && rows->elements[*n - 1].used == 0)
@@ -356,9 +348,9 @@ rows_drop_key(struct rows *rows, uint32_t key)
 	index_remove(&rows->key_index, hash_key(rows, &row->count), key);
 	/* the same key may come again, from zero: that must be another epoch */
 	rows->header->epoch++;
-	in_order();
+	rows_in_order();
 	row->used = 0;
-	in_order();
+	rows_in_order();
 	if (key < rows->key_hint)
 		rows->key_hint = key;
 	while (*n > 0 && rows->keys[*n - 1].used == 0)
@@ -481,7 +473,7 @@ start_anew(struct rows *rows, const struct ledger_conf *conf)
 	struct rows_header *header = rows->header;
 
 	header->magic = 0;
-	in_order();
+	rows_in_order();
 	memset(header, 0, sizeof(*header));
 	header->version = ROWS_VERSION;
 	header->header_size = sizeof(*header);
@@ -491,9 +483,9 @@ start_anew(struct rows *rows, const struct ledger_conf *conf)
 	header->max_keys = conf->max_keys;
 	header->epoch = conf->epoch;
 	snprintf(header->origin, sizeof(header->origin), "%s", conf->origin);
-	in_order();
+	rows_in_order();
 	header->magic = ROWS_MAGIC;
-	in_order();
+	rows_in_order();
 }
 
 /* Not done to fresh ones: their pages are zero without being touched. */

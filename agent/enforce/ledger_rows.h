@@ -21,6 +21,8 @@
 #ifndef ENFORCE_LEDGER_ROWS_H
 #define ENFORCE_LEDGER_ROWS_H
 
+#include <stdatomic.h>
+
 #include "threatlistd/sighting.h"
 #include "enforce/ledger.h"
 
@@ -60,6 +62,8 @@ struct rows_header {
 	uint64_t epoch;			/* given to new keys; moves on when a key goes */
 	uint64_t table_epoch;		/* the one read last, 0: none */
 	uint32_t nelements, nkeys;	/* high-water marks */
+	/* packets that found their seen set full: as that table said last; of all tables, untold */
+	uint64_t overflow_epoch, overflow_last, overflow_untold;
 	struct rows_journal journal;
 };
 
@@ -80,6 +84,13 @@ struct rows {
 	ledger_reserve_fn *reserve;
 	void *reserve_arg;
 };
+
+/* Nothing the compiler does may move a store over this line. */
+static inline void
+rows_in_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
 
 uint64_t rows_size(uint32_t max_elements, uint32_t max_keys);
 

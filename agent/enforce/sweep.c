@@ -113,10 +113,12 @@ take_seen(const struct enforce_seen *seen, void *arg)
 }
 
 static void
-note_overflow(struct overflow *overflow, const struct enforce_stat *stat)
+note_overflow(struct sweep *sweep, const struct enforce_stat *stat)
 {
-	bool first = overflow->table_epoch == 0;
+	struct overflow *overflow = &sweep->overflow;
 
+	overflow->untold = ledger_overflow(sweep->file.ledger, stat->table_epoch,
+	    stat->seen_overflow);
 	if (overflow->table_epoch != stat->table_epoch || stat->seen_overflow < overflow->last) {
 		overflow->table_epoch = stat->table_epoch;
 		overflow->last = 0;
@@ -126,8 +128,6 @@ note_overflow(struct overflow *overflow, const struct enforce_stat *stat)
 	overflow->total += stat->seen_overflow - overflow->last;
 	overflow->last = stat->seen_overflow;
 	overflow->grown_ms = loop_now_ms();
-	if (first)
-		overflow->told = overflow->total;
 }
 
 /* At once, and then at most once an update interval for all that came since. */
@@ -137,13 +137,14 @@ tell_overflow(struct enforcer *enforcer, int64_t now)
 	struct overflow *overflow = &enforcer->sweep.overflow;
 	struct event event = { .name = EVENT_REPORTS_LOST };
 
-	if (overflow->told == overflow->total || (overflow->told_ms != 0 &&
+	if (overflow->untold == 0 || (overflow->told_ms != 0 &&
 	    now < overflow->told_ms + enforcer->conf->agent.update_interval_ms))
 		return;
 	snprintf(event.reason, sizeof(event.reason), "the seen sets were full: %" PRIu64
-	    " packets of listed remotes are told of no remote", overflow->total - overflow->told);
+	    " packets of listed remotes are told of no remote", overflow->untold);
 	enforcer_event(enforcer, &event);
-	overflow->told = overflow->total;
+	ledger_overflow_told(enforcer->sweep.file.ledger);
+	overflow->untold = 0;
 	overflow->told_ms = now;
 }
 
@@ -189,7 +190,7 @@ read_counters(struct enforcer *enforcer, struct enforce_error *err)
 	error = enforce_stat(enforcer->enforce, &stat, err);
 	if (error != 0 || !stat.table || stat.table_epoch == 0)
 		return error;
-	note_overflow(&sweep->overflow, &stat);
+	note_overflow(sweep, &stat);
 	if (nothing_new(sweep, &stat)) {
 		sweep->since_ms = begun_ms;
 		return 0;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A ledger's file as somebody left it: taken over or begun anew, and then it works. */
+/*
+ * A ledger's file as somebody left it: taken over or begun anew, and then it works.
+ * The input is what comes behind the fields that say whose and which version it is.
+ */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "enforce/ledger.h"
+#include "enforce/ledger_rows.h"
 
 #define ROWS	16u
+#define HEAD	offsetof(struct rows_header, epoch)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +34,9 @@ work(struct ledger *ledger)
 		if (ledger_changed(ledger, &reading))
 			ledger_book(ledger, &reading, i);
 		ledger_end(ledger, true);
+		ledger_overflow(ledger, 1 + i / LEDGER_MISSES, i);
+		if (i % 2 != 0)
+			ledger_overflow_told(ledger);
 		while ((n = ledger_unsent(ledger, counts, 4)) > 0)
 			ledger_sent(ledger, n);
 		ledger_tidy(ledger, INT64_MAX);
@@ -49,7 +56,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conf.region = calloc(1, room);
 	if (conf.region == NULL)
 		abort();
-	memcpy(conf.region, data, size < room ? size : room);
+	if (ledger_open(&ledger, &conf, &anew) != 0)
+		abort();
+	ledger_free(ledger);
+	memcpy((char *)conf.region + HEAD, data, size < room - HEAD ? size : room - HEAD);
 	if (ledger_open(&ledger, &conf, &anew) != 0)
 		abort();
 	work(ledger);

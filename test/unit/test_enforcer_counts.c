@@ -282,9 +282,9 @@ packets_without_a_remote_are_said(void **state)
 	assert_int_equal(desk.nevents, 1);
 }
 
-/* An enforcer that is started anew has nothing to report of it. */
+/* Not when it is the first that is heard of a table, and not when an enforcer is killed. */
 static void
-what_was_not_counted_before_is_no_news(void **state)
+what_no_event_told_yet_is_told_by_the_next(void **state)
 {
 	fake.stat.seen_overflow = 7;
 	in_force("198.51.100.0/24");
@@ -292,11 +292,28 @@ what_was_not_counted_before_is_no_news(void **state)
 	desk.nstatus = 1;
 	assert_true(run(overflow_told));
 	assert_int_equal(desk.status.seen_overflow, 7);
-	assert_int_equal(desk.nevents, 0);
+	assert_int_equal(desk.nevents, 1);
+	assert_non_null(strstr(desk.event.reason, "7 packets of listed remotes"));
+	end();
 	fake.stat.seen_overflow = 9;
+	desk.nevents = 0;
+	begin();
+	in_force("198.51.100.0/24");
+	ask_status();
+	desk.nstatus = 1;
 	assert_true(run(overflow_grown));
 	assert_int_equal(desk.nevents, 1);
 	assert_non_null(strstr(desk.event.reason, "2 packets of listed remotes"));
+	/* and what was told is no news */
+	end();
+	desk.nevents = 0;
+	desk.status.seen_overflow = 0;
+	begin();
+	in_force("198.51.100.0/24");
+	ask_status();
+	desk.nstatus = 1;
+	assert_true(run(overflow_grown));
+	assert_int_equal(desk.nevents, 0);
 }
 
 int
@@ -312,7 +329,7 @@ main(void)
 		DESK_TEST(wide_prefixes_are_told_as_their_entry),
 		DESK_TEST(a_deaf_parent_hears_all_later),
 		DESK_TEST(packets_without_a_remote_are_said),
-		DESK_TEST(what_was_not_counted_before_is_no_news),
+		DESK_TEST(what_no_event_told_yet_is_told_by_the_next),
 	};
 
 	log_init("test", LOG_STYLE_SILENT);

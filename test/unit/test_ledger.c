@@ -538,6 +538,40 @@ an_endpoint_is_the_same_remote(void **state)
 	close_book(&book);
 }
 
+static void
+what_a_full_set_lost_is_told_once(void **state)
+{
+	struct book book;
+
+	new_book(&book, SMALL, SMALL);
+	/* the first that is heard of a new table, too */
+	assert_int_equal(ledger_overflow(book.ledger, 1, 40), 40);
+	reopen(&book);
+	assert_int_equal(ledger_overflow(book.ledger, 1, 50), 50);
+	ledger_overflow_told(book.ledger);
+	reopen(&book);
+	assert_int_equal(ledger_overflow(book.ledger, 1, 50), 0);
+	assert_int_equal(ledger_overflow(book.ledger, 1, 57), 7);
+	/* another table counts anew, and so does one whose counters were reset */
+	assert_int_equal(ledger_overflow(book.ledger, 2, 3), 10);
+	assert_int_equal(ledger_overflow(book.ledger, 2, 1), 11);
+	ledger_overflow_told(book.ledger);
+	assert_int_equal(ledger_overflow(book.ledger, 2, 1), 0);
+	close_book(&book);
+}
+
+static void
+what_a_lost_ledger_told_of_is_not_told_again(void **state)
+{
+	struct book book;
+
+	new_book(&book, SMALL, SMALL);
+	ledger_inherits(book.ledger);
+	assert_int_equal(ledger_overflow(book.ledger, 1, 40), 0);
+	assert_int_equal(ledger_overflow(book.ledger, 1, 42), 2);
+	close_book(&book);
+}
+
 int
 main(void)
 {
@@ -559,6 +593,8 @@ main(void)
 		cmocka_unit_test(a_flood_is_one_entry),
 		cmocka_unit_test(another_entry_is_another_key),
 		cmocka_unit_test(an_endpoint_is_the_same_remote),
+		cmocka_unit_test(what_a_full_set_lost_is_told_once),
+		cmocka_unit_test(what_a_lost_ledger_told_of_is_not_told_again),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
