@@ -173,6 +173,8 @@ unsigned int role_restarts(const struct role *role);
 const struct msg_confined *role_confined(const struct role *role);
 /* Said in status when it keeps failing; "" otherwise. */
 const char *role_trouble(const struct role *role);
+/* Bytes that it has not taken yet. */
+uint64_t role_queued(const struct role *role);
 /* 0, or -EPIPE / -ENOBUFS as channel_send. */
 int role_send(struct role *role, const struct message *message, int fd);
 /*

@@ -142,7 +142,22 @@ await(struct client *client, enum role_kind kind, int limit_ms)
 	return client->token;
 }
 
-/* Asks a role; token points into message.  False: it is not running. */
+/* Why a role could not be asked. */
+static void
+tell_unasked(struct client *client, enum role_kind kind)
+{
+	const struct role *role = client->control->agent->roles[kind];
+	const char *trouble = role_trouble(role);
+
+	if (role_running(role))
+		client_tell(client, 1, "the %s has more to do than it takes in: ask again",
+		    role_name(kind));
+	else
+		client_tell(client, 1, "the %s is not running%s%s", role_name(kind),
+		    trouble[0] != '\0' ? ": " : "", trouble);
+}
+
+/* Asks a role; token points into message.  False: it is not running, or takes no more. */
 static bool
 ask_role(struct client *client, enum role_kind kind, const struct message *message,
     uint64_t *token, int limit_ms)
@@ -180,8 +195,7 @@ ask_findings(struct client *client)
 		    client->request.text);
 	}
 	if (!ask_role(client, ROLE_REPORTER, &message, &message.u.query.token, ANSWER_LIMIT_MS))
-		client_tell(client, 1, "the reporter is not running: %s",
-		    role_trouble(client->control->agent->roles[ROLE_REPORTER]));
+		tell_unasked(client, ROLE_REPORTER);
 }
 
 static void
@@ -229,8 +243,7 @@ ask_plan(struct client *client)
 	rc = role_send(agent->roles[ROLE_ENFORCER], &message, fd);
 	close(fd);
 	if (rc != 0)
-		client_tell(client, 1, "the enforcer is not running: %s",
-		    role_trouble(agent->roles[ROLE_ENFORCER]));
+		tell_unasked(client, ROLE_ENFORCER);
 }
 
 static void
@@ -239,8 +252,7 @@ ask_verify(struct client *client)
 	struct message message = { .type = MSG_VERIFY };
 
 	if (!ask_role(client, ROLE_ENFORCER, &message, &message.u.token.token, VERIFY_LIMIT_MS))
-		client_tell(client, 1, "the enforcer is not running: %s",
-		    role_trouble(client->control->agent->roles[ROLE_ENFORCER]));
+		tell_unasked(client, ROLE_ENFORCER);
 }
 
 static void

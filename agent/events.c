@@ -8,14 +8,32 @@
 #include "threatlistd/log.h"
 
 #define EVENTS_WAITING_MAX	256	/* while there is no reporter; older ones stay, newer are counted */
+#define AGAIN_MS	10000	/* what was sent and is not kept by then is sent again */
 
 struct events {
 	struct agent *agent;
+	struct loop_timer *again;	/* runs while any waits */
 	uint64_t next_id;
 	unsigned int n;
 	uint64_t lost;
 	struct event waiting[EVENTS_WAITING_MAX];
 };
+
+/*
+ * A queue that was full or a disk that took nothing.  Not on top of what the
+ * reporter has not taken yet, which may be just these; it knows one that it has.
+ */
+static void
+on_again(void *arg)
+{
+	struct events *events = arg;
+
+	if (events->n == 0)
+		return;
+	if (role_queued(events->agent->roles[ROLE_REPORTER]) == 0)
+		events_send_all(events);
+	loop_timer_start(events->agent->loop, events->again, AGAIN_MS);
+}
 
 struct events *
 events_new(struct agent *agent)
@@ -26,6 +44,11 @@ events_new(struct agent *agent)
 	if (events == NULL)
 		return NULL;
 	events->agent = agent;
+	events->again = loop_timer_new(agent->loop, on_again, events);
+	if (events->again == NULL) {
+		free(events);
+		return NULL;
+	}
 	/* grows over restarts too: a millisecond gives a thousand ids */
 	events->next_id = (uint64_t)loop_wall_ms() * 1000;
 	return events;
@@ -34,6 +57,8 @@ events_new(struct agent *agent)
 void
 events_free(struct events *events)
 {
+	if (events != NULL)
+		loop_timer_free(events->agent->loop, events->again);
 	free(events);
 }
 
@@ -52,7 +77,7 @@ send_one(struct events *events, const struct event *event)
 	struct message message = { .type = MSG_EVENT };
 
 	message.u.event = *event;
-	/* a reporter that is not there gets it when it starts */
+	/* a reporter that is not there gets it when it starts, one without room later */
 	role_send(events->agent->roles[ROLE_REPORTER], &message, -1);
 }
 
@@ -68,6 +93,8 @@ events_raise(struct events *events, struct event *event)
 	event->id = events->next_id++;
 	events->waiting[events->n++] = *event;
 	send_one(events, event);
+	if (!loop_timer_running(events->again))
+		loop_timer_start(events->agent->loop, events->again, AGAIN_MS);
 }
 
 void

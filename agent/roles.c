@@ -118,6 +118,17 @@ role_free(struct role *role)
 	free(role);
 }
 
+/* Half the reporter's queue is for everything else that has to be said: events, questions. */
+static int
+pass_traffic(struct agent *agent, const struct message *message)
+{
+	struct role *reporter = agent->roles[ROLE_REPORTER];
+
+	if (role_queued(reporter) >= CHANNEL_QUEUE_MAX / 2)
+		return -ENOBUFS;
+	return role_send(reporter, message, -1);
+}
+
 static void
 pass_event(struct agent *agent, const struct event *from)
 {
@@ -210,13 +221,13 @@ on_message(const struct message *message, int *fd, void *arg)
 		break;
 	case MSG_COUNTS:
 		/* without a reporter nothing is lost: a new one has all of them sent again */
-		if (role_send(agent->roles[ROLE_REPORTER], message, -1) == -ENOBUFS &&
+		if (pass_traffic(agent, message) == -ENOBUFS &&
 		    !loop_timer_running(agent->recount))
 			loop_timer_start(agent->loop, agent->recount, RECOUNT_MS);
 		break;
 	case MSG_SIGHTING:
 		/* only illustrates */
-		role_send(agent->roles[ROLE_REPORTER], message, -1);
+		pass_traffic(agent, message);
 		break;
 	case MSG_EVENT_KEPT:
 		events_kept(agent->events, message->u.token.token);
@@ -310,9 +321,8 @@ void
 roles_recount(void *arg)
 {
 	struct agent *agent = arg;
-	const struct role *reporter = agent->roles[ROLE_REPORTER];
 
-	if (reporter->channel != NULL && channel_queued(reporter->channel) > 0)
+	if (role_queued(agent->roles[ROLE_REPORTER]) > 0)
 		loop_timer_start(agent->loop, agent->recount, RECOUNT_MS);
 	else
 		ask_recount(agent);
@@ -503,6 +513,12 @@ const char *
 role_trouble(const struct role *role)
 {
 	return role->trouble;
+}
+
+uint64_t
+role_queued(const struct role *role)
+{
+	return role->channel != NULL ? channel_queued(role->channel) : 0;
 }
 
 int

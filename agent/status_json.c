@@ -303,8 +303,8 @@ roles_json(const struct agent *agent, const struct role_answers *answers, cJSON 
 		cJSON_AddItemToArray(array, role_json(role_name((enum role_kind)i),
 		    role_pid(role), role_restarts(role), role_running(role) ? pss[i] : 0));
 		if (!role_running(role))
-			warn(warnings, "%s is not running: %s", role_name((enum role_kind)i),
-			    role_trouble(role));
+			warn(warnings, "%s is not running%s%s", role_name((enum role_kind)i),
+			    role_trouble(role)[0] != '\0' ? ": " : "", role_trouble(role));
 		else if ((answers->silent & (1u << i)) != 0)
 			warn(warnings, "%s did not answer within a second",
 			    role_name((enum role_kind)i));

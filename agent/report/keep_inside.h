@@ -29,6 +29,7 @@ struct keep {
 	uint64_t lost;			/* as last told: no room in memory */
 	uint64_t lost_rows, untold_rows;	/* no room in the spool; those that no event told of */
 	uint64_t own_events;
+	uint64_t taken_event;		/* ids up to this one were taken in while in memory */
 	unsigned int rows_saved, chunk;	/* rows of this transaction; of one at most, 0: no bound */
 	char set_aside[300];		/* to be told as an event; empty: nothing */
 };

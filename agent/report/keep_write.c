@@ -202,8 +202,14 @@ take_event(struct keep *keep, const struct event *event, uint64_t rows)
 void
 keep_event(struct keep *keep, const struct event *event)
 {
-	/* what is only in memory is not kept: the parent tells it again */
-	if (take_event(keep, event, 0) == 0 && !keep->in_memory)
+	/* what is only in memory is not kept: the parent tells it again, to us in vain */
+	if (keep->in_memory && event->id <= keep->taken_event)
+		return;
+	if (take_event(keep, event, 0) != 0)
+		return;
+	if (keep->in_memory)
+		keep->taken_event = event->id;
+	else
 		keep->conf.kept(event->id, keep->conf.arg);
 }
 

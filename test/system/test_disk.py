@@ -123,6 +123,7 @@ def test_domain_names_that_the_disk_did_not_take(lab, agent):
 def test_full_disk_keeps_enforcing_and_says_so(lab, agent):
     with agent.disk(agent.dir / "state", "size=40m") as state:
         agent.start()
+        reporter = agent.roles()["reporter"]
         filler = state / "filler"
         fill(filler)
         agent.list.write_text("".join(f"203.0.113.{i}\n" for i in range(60, 90)))
@@ -138,6 +139,9 @@ def test_full_disk_keeps_enforcing_and_says_so(lab, agent):
         assert agent.ctl("resume").returncode in (0, 1) and not lab.ping(lab.agent, LISTED)
         filler.unlink()
         assert until(lambda: agent.found(LISTED), 45), agent.log()
+        # what was ordered meanwhile, too, by the same reporter
+        assert until(lambda: agent.found(event="panic") and agent.found(event="resume"), 30), agent.log()
+        assert agent.roles()["reporter"] == reporter
         assert agent.ctl("enforce", "drop").returncode == 0
 
 
