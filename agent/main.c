@@ -491,10 +491,12 @@ main(int argc, char **argv)
 		return order_table(&options);
 	rc = conf_load(&conf, options.conf_path, &error);
 	if (rc != 0) {
-		if (options.check)
+		if (!options.check)
+			log_error("not started error=\"%s\"", error.text);
+		else if (log_style() == LOG_STYLE_COMMAND)
 			log_error("%s", error.text);
 		else
-			log_error("not started error=\"%s\"", error.text);
+			log_error("config not usable error=\"%s\"", error.text);
 		return rc == -EACCES ? 4 : 1;
 	}
 	if (!options.check)

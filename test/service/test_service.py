@@ -87,8 +87,9 @@ def test_a_bad_config_fails_the_reload_and_changes_nothing(agent):
     assert done.returncode != 0
     assert agent.active() and agent.show("MainPID") == before and blocked(lab)
     # as an error, not as information: "journalctl -p warning" is where an operator looks
-    assert until(lambda: any(re.match(r"threatlistd: \S+threatlistd\.conf:\d+: .*dorp", entry["MESSAGE"]) and
-                             entry["PRIORITY"] == "3" for entry in agent.journal())), agent.journal()
+    said = r'threatlistd: config not usable error="\S+threatlistd\.conf:\d+: .*dorp'
+    assert until(lambda: any(re.match(said, entry["MESSAGE"]) and entry["PRIORITY"] == "3"
+                             for entry in agent.journal())), agent.journal()
     agent.write(conf, good.replace("mode = drop", "mode = watch"))
     agent.sh("systemctl reload threatlistd")
     assert until(lambda: lab.ping(lab.listed, labs.AGENT_AT_LISTED))
