@@ -190,6 +190,15 @@ def test_every_type_of_finding():
     assert set(re.findall(r"^\.It Li (\w+:EC2/\S+)$", text, re.M)) == types
 
 
+def test_every_event_is_named_with_its_type():
+    body = page("threatlistd-finding.5")
+    kinds = re.findall(r'\{ "([a-z-]+)", "(\w+:EC2/\w+\.Custom)"', (ROOT / "agent/core/event.c").read_text())
+    assert len(kinds) > 8
+    for name, kind in kinds:
+        text = body.split(f".It Li {kind}\n")[1].split("\n.It ")[0].split("\n.El")[0]
+        assert re.search(rf"^\.Ql {name}\b", text, re.M), name
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_configs(path):
     said = subprocess.run([BUILD / "threatlistd", "-c", path, "-n"], capture_output=True, text=True)
