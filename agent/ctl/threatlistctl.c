@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "threatlistd/log.h"
+
 static const struct command commands[] = {
 	{ "status", ctl_status, "How the agent is; --check: exit 1 if there are warnings", true },
 	{ "check", ctl_check, "Is an address listed, by whom, and does the kernel agree", true },
@@ -90,6 +92,8 @@ main(int argc, char **argv)
 	const struct command *command;
 	int at = 1, n;
 
+	/* what there is to warn of in the config that names the socket */
+	log_init("threatlistctl", LOG_STYLE_COMMAND);
 	while (at < argc && (n = shared_option(argv[at])) != 0)
 		at += n;
 	if (at >= argc)

@@ -162,6 +162,9 @@ def test_config_that_everybody_writes_is_told(agent, which):
     done = subprocess.run([BUILD / "threatlistd", "-c", agent.config, "-n"], capture_output=True, text=True)
     said = f"{agent.dir}/." if which == "folder" else path
     assert (done.returncode, done.stderr) == (0, f"threatlistd: warning: config writable by everyone path={said}\n")
+    # it reads the config to find the socket
+    done = subprocess.run([BUILD / "threatlistctl", "-c", agent.config, "lists"], capture_output=True, text=True)
+    assert done.stderr.splitlines()[0] == f"threatlistctl: warning: config writable by everyone path={said}"
     path.chmod(0o1777)
     done = subprocess.run([BUILD / "threatlistd", "-c", agent.config, "-n"], capture_output=True, text=True)
     # sticky: nobody replaces the config of another in the folder, but adds to conf.d
