@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aws/environment.h"
 #include "groups.h"
@@ -69,12 +70,19 @@ static bool
 take(struct agent *agent, struct conf *fresh)
 {
 	struct conf *old = agent->conf;
+	int old_fd = agent->conf_fd;
 
 	agent->conf = fresh;
+	agent->conf_fd = -1;
 	if (agent_renew_conf(agent) != 0 || sources_configure(agent->sources) != 0) {
+		/* a role that starts anew gets what the others have */
+		if (agent->conf_fd >= 0)
+			close(agent->conf_fd);
+		agent->conf_fd = old_fd;
 		agent->conf = old;
 		return false;
 	}
+	close(old_fd);
 	renew_facts(agent, old);
 	conf_free(old);
 	mode_reloaded(agent);
